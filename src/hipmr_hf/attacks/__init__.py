@@ -1,0 +1,1 @@
+"""Attacks on encrypted images, each returning what it recovered."""
