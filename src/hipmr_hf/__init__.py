@@ -24,7 +24,7 @@ _MODULE_OF_NAME = {
     "PEViTImageProcessorPil": "models",
 }
 
-__all__ = [*_MODULE_OF_NAME, "__version__"]
+__all__ = list(_MODULE_OF_NAME)
 
 
 def __getattr__(name: str) -> Any:

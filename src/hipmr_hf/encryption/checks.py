@@ -1,0 +1,45 @@
+"""Checks of settings and arrays: each error names the argument, what came and what is allowed."""
+
+from typing import Any
+
+import numpy as np
+
+
+def check_whole(name: str, value: Any, *, minimum: int, maximum: int | None = None) -> None:
+    """Refuse all but whole numbers from `minimum` to `maximum`."""
+    allowed = f"a whole number >= {minimum}" + (f" and <= {maximum}" if maximum is not None else "")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: got {value!r} ({type(value).__name__}), expected {allowed}.")
+    if value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{name}: got {value}, expected {allowed}.")
+
+
+def check_image_size(image_size: Any, patch_size: int) -> None:
+    """Refuse an image size, a whole number or (height, width), that is not whole patches."""
+    sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if len(sides) != 2:
+        raise ValueError(f"image_size: got {image_size!r}, expected a whole number or (height, width).")
+    for side in sides:
+        check_whole("image_size", side, minimum=patch_size)
+        if side % patch_size:
+            raise ValueError(
+                f"image_size: got {image_size!r}, expected whole patches of patch_size={patch_size}; "
+                f"the nearest are {side - side % patch_size} and {side - side % patch_size + patch_size}."
+            )
+
+
+def check_divides(grid: int, size: int, name: str) -> None:
+    """Refuse a sub-patch grid that does not divide a patch."""
+    if size % grid:
+        raise ValueError(f"sub_patch_grid: got {grid}, expected a divisor of {name} = {size}.")
+
+
+def check_array(name: str, array: Any, shape: str, ndim: int) -> None:
+    """Refuse all but uint8 arrays of this number of axes."""
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+        got = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise TypeError(
+            f"{name}: got {got}, expected a uint8 array {shape}" + (" or a PIL image." if ndim == 3 else ".")
+        )
+    if array.ndim != ndim:
+        raise ValueError(f"{name}: got shape {array.shape}, expected {shape}.")

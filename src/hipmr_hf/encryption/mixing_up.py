@@ -1,0 +1,64 @@
+"""Mixing-up (MI): every patch becomes the mean of its sub-patches, in its place."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from .base import Draw, Encryption
+from .checks import check_divides, check_image_size, check_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class MixingUp(Encryption):
+    """MI: every patch becomes the mean of its sub-patches, in its place (paper, section on MI).
+
+    Args:
+        image_size: pixels of the plain image, as in `RandomShuffling`; None keeps an image's own size,
+            cropped at the right and bottom to whole patches.
+        patch_size: width of a plain patch in pixels.
+        sub_patch_grid: sub-patches along one side of a patch; the encrypted image is smaller by it.
+        sub_patch_symmetries: as in `RandomShuffling`.
+        patch_normalization: as in `RandomShuffling`.
+
+    Raises:
+        TypeError, ValueError: a setting of the wrong type or out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> mixing = MixingUp(patch_size=16)
+        >>> mixing(np.zeros((100, 64, 3), np.uint8)).shape
+        (48, 32, 3)
+    """
+
+    strategy: ClassVar[str] = "mi"
+
+    image_size: int | tuple[int, int] | None = None
+    patch_size: int = 16
+    sub_patch_grid: int = 2
+    sub_patch_symmetries: bool = False
+    patch_normalization: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.image_size is not None:
+            check_image_size(self.image_size, self.patch_size)
+        check_whole("sub_patch_grid", self.sub_patch_grid, minimum=2, maximum=16)
+        check_divides(self.sub_patch_grid, self.patch_size, "patch_size")
+
+    @property
+    def num_patches(self) -> int | None:
+        """Patches that an encrypted image holds; None where images keep their own size."""
+        if self._fixed_size is None:
+            return None
+        return self._fixed_size[0] * self._fixed_size[1] // self.patch_size**2
+
+    @property
+    def encrypted_size(self) -> tuple[int, int] | None:
+        """Height and width of an encrypted image in pixels; None where images keep their own size."""
+        if self._fixed_size is None:
+            return None
+        return self._fixed_size[0] // self.sub_patch_grid, self._fixed_size[1] // self.sub_patch_grid
+
+    def _encrypt(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        return self._encrypt_in_place(images, draw)

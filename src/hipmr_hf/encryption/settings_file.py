@@ -1,0 +1,140 @@
+"""Encryption settings as plain values, as `encryption_config.json` and on the Hub; never with a key."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+CONFIG_NAME = "encryption_config.json"
+FORMAT_VERSION = 1
+
+SettingsType = TypeVar("SettingsType", bound="SettingsFile")
+
+
+class SettingsFile:
+    """Gives frozen dataclasses, one per `strategy`, their dictionaries and files."""
+
+    strategy: ClassVar[str]
+    _kinds: ClassVar[dict[str, type["SettingsFile"]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if "strategy" in cls.__dict__:
+            SettingsFile._kinds[cls.strategy] = cls
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values; never a key."""
+        values = dataclasses.asdict(self)
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"format_version": FORMAT_VERSION, "strategy": self.strategy, **values}
+
+    @classmethod
+    def from_dict(cls: type[SettingsType], settings: dict[str, Any]) -> SettingsType:
+        """Build settings from `to_dict`'s values; `Encryption.from_dict` takes either strategy.
+
+        Raises:
+            TypeError, ValueError: another format version, an unknown strategy or setting, a missing one, a
+                value out of range, or the other strategy.
+        """
+        if not isinstance(settings, dict):
+            raise TypeError(f"settings: got {type(settings).__name__}, expected a JSON object.")
+        values = dict(settings)
+        version, strategy = values.pop("format_version", None), values.pop("strategy", None)
+        if version != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version: got {version!r}, this release reads {FORMAT_VERSION}; "
+                "install the release of hipmr-hf that wrote the settings."
+            )
+        kind = cls._kind(strategy)
+        known = {field.name for field in dataclasses.fields(kind)}
+        if values.keys() != known:
+            unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
+            raise ValueError(
+                f"settings: {strategy!r} has unknown {unknown} and lacks {missing}; expected {sorted(known)}."
+            )
+        return kind(**values)
+
+    @classmethod
+    def _kind(cls: type[SettingsType], strategy: Any) -> type[SettingsType]:
+        readable = {name: kind for name, kind in SettingsFile._kinds.items() if issubclass(kind, cls)}
+        if not isinstance(strategy, str) or strategy not in readable:
+            raise ValueError(
+                f"strategy: got {strategy!r}, {cls.__name__} reads {' or '.join(map(repr, readable))}; "
+                "Encryption.from_pretrained reads any of them."
+            )
+        return readable[strategy]
+
+    def _to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    def save_pretrained(self, save_directory: str | os.PathLike) -> Path:
+        """Write `encryption_config.json` into a folder, whole or not at all; returns its path."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        path, beside = folder / CONFIG_NAME, folder / f".{CONFIG_NAME}.{os.getpid()}"
+        beside.write_text(self._to_json(), encoding="utf-8")
+        os.replace(beside, path)
+        return path
+
+    @classmethod
+    def from_pretrained(
+        cls: type[SettingsType],
+        repo_or_dir: str | os.PathLike,
+        *,
+        repo_type: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+    ) -> SettingsType:
+        """Read the settings that go with an encrypted dataset or with a model trained on one.
+
+        Args:
+            repo_or_dir: a local folder, or a repository on the Hub.
+            repo_type: "model" or "dataset"; by default a model is looked for first, then a dataset.
+            revision: branch, tag or commit on the Hub.
+            token: as in `huggingface_hub`.
+
+        Raises:
+            FileNotFoundError: a local folder without settings; the Hub raises its own errors.
+            TypeError, ValueError: the file is not a settings file of this version.
+        """
+        if Path(repo_or_dir).is_dir():
+            path = Path(repo_or_dir) / CONFIG_NAME
+        else:
+            path = Path(_download(str(repo_or_dir), repo_type, revision=revision, token=token))
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"repo_or_dir: there is no {CONFIG_NAME} in {repo_or_dir}; every dataset written by "
+                "save_encrypted_dataset and every checkpoint trained on one has it."
+            )
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"repo_or_dir: {path} is not valid JSON; take it again from its source."
+            ) from error
+        return cls.from_dict(settings)
+
+    def push_to_hub(self, repo_id: str, *, repo_type: str = "model", token: str | bool | None = None) -> str:
+        """Upload `encryption_config.json` to an existing repository; returns the commit's address."""
+        from huggingface_hub import HfApi
+
+        commit = HfApi(token=token).upload_file(
+            path_or_fileobj=self._to_json().encode(),
+            path_in_repo=CONFIG_NAME,
+            repo_id=repo_id,
+            repo_type=repo_type,
+            commit_message="Add the encryption settings",
+        )
+        return commit.commit_url
+
+
+def _download(repo_id: str, repo_type: str | None, **kwargs: Any) -> str:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+
+    if repo_type is not None:
+        return hf_hub_download(repo_id, CONFIG_NAME, repo_type=repo_type, **kwargs)
+    try:
+        return hf_hub_download(repo_id, CONFIG_NAME, repo_type="model", **kwargs)
+    except (EntryNotFoundError, RepositoryNotFoundError):
+        return hf_hub_download(repo_id, CONFIG_NAME, repo_type="dataset", **kwargs)
