@@ -1,0 +1,116 @@
+"""From encrypted pixels to PEViT's tokens: patches, reference-based positional encoding, positions."""
+
+import math
+
+import torch
+from torch import nn
+from transformers.activations import ACT2FN
+
+from .configuration_pevit import PEViTConfig
+
+
+class PEViTPatchEmbeddings(nn.Module):
+    """A convolution over patches; with `patch_embedding="nonlinear"`, GELU and a 1x1 convolution follow."""
+
+    def __init__(self, config: PEViTConfig):
+        super().__init__()
+        self.patch_size = config.patch_size
+        self.num_channels = config.num_channels
+        self.projection = nn.Conv2d(
+            config.num_channels, config.hidden_size, config.patch_size, config.patch_size
+        )
+        self.mixing = None
+        if config.patch_embedding == "nonlinear":
+            self.mixing = nn.Sequential(
+                ACT2FN[config.hidden_act], nn.Conv2d(config.hidden_size, config.hidden_size, 1)
+            )
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, height, width) to the feature map (batch, hidden_size, rows, columns)."""
+        if pixel_values.ndim != 4 or pixel_values.shape[1] != self.num_channels:
+            raise ValueError(
+                f"`pixel_values` must have the shape (batch, {self.num_channels}, height, width), got "
+                f"{tuple(pixel_values.shape)}. `num_channels` of the config sets the number of channels."
+            )
+        if pixel_values.shape[2] % self.patch_size or pixel_values.shape[3] % self.patch_size:
+            raise ValueError(
+                f"`pixel_values` must be whole patches of {self.patch_size} pixels, got height and width "
+                f"{tuple(pixel_values.shape[2:])}. Encrypt it with the settings of the training images."
+            )
+        features = self.projection(pixel_values.to(self.projection.weight.dtype))
+        return features if self.mixing is None else self.mixing(features)
+
+
+class PEViTReferenceEncoding(nn.Module):
+    """Reference-based positional encoding (RPE): e_i = t_i + F(t_i - reference), for patches in any order."""
+
+    def __init__(self, config: PEViTConfig):
+        super().__init__()
+        self.reference = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.fc1 = nn.Linear(config.hidden_size, config.hidden_size)
+        self.fc2 = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, patch_tokens: torch.Tensor) -> torch.Tensor:
+        """(batch, num_patches, hidden_size) to the same shape."""
+        offset = nn.functional.relu(self.fc1(patch_tokens - self.reference))
+        return patch_tokens + torch.sigmoid(self.fc2(offset))
+
+
+class PEViTEmbeddings(nn.Module):
+    """Builds the sequence [cls; (dist;) patches].
+
+    cls and dist get no reference encoding; absolute positions have rows of their own for them.
+    """
+
+    def __init__(self, config: PEViTConfig):
+        super().__init__()
+        self.patch_drop_rate = config.patch_drop_rate
+        self.position_grid = config.position_grid
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.distillation_token, self.reference_encoding, self.position_embeddings = None, None, None
+        if config.use_distillation_token:
+            self.distillation_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.num_prefix_tokens = 2 if config.use_distillation_token else 1
+        self.patch_embeddings = PEViTPatchEmbeddings(config)
+        if config.position_encoding == "reference":
+            self.reference_encoding = PEViTReferenceEncoding(config)
+        elif config.position_encoding == "absolute":
+            num_positions = self.num_prefix_tokens + math.prod(self.position_grid)
+            self.position_embeddings = nn.Parameter(torch.zeros(1, num_positions, config.hidden_size))
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, height, width) to (batch, 1 or 2 + num_patches, hidden_size)."""
+        features = self.patch_embeddings(pixel_values)
+        patches = features.flatten(2).transpose(1, 2)  # (batch, num_patches, hidden_size)
+        prefix = self.cls_token
+        if self.distillation_token is not None:
+            prefix = torch.cat((prefix, self.distillation_token), dim=1)
+        if self.reference_encoding is not None:
+            patches = self.reference_encoding(patches)
+        if self.position_embeddings is not None:
+            positions = self.resize_positions(features.shape[2], features.shape[3])
+            patches = patches + positions[:, self.num_prefix_tokens :]
+            prefix = prefix + positions[:, : self.num_prefix_tokens]
+        if self.training and self.patch_drop_rate > 0:
+            patches = self.drop_patches(patches)
+        return self.dropout(torch.cat((prefix.expand(patches.shape[0], -1, -1), patches), dim=1))
+
+    def resize_positions(self, rows: int, columns: int) -> torch.Tensor:
+        """Positions (1, 1 or 2 + rows * columns, hidden_size) of a grid of patches, resized bicubically."""
+        if (rows, columns) == self.position_grid:
+            return self.position_embeddings
+        prefix, grid = self.position_embeddings.tensor_split([self.num_prefix_tokens], dim=1)
+        grid = grid.unflatten(1, self.position_grid).permute(0, 3, 1, 2)
+        grid = nn.functional.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
+        return torch.cat((prefix, grid.flatten(2).transpose(1, 2)), dim=1)
+
+    def drop_patches(self, patches: torch.Tensor) -> torch.Tensor:
+        """Keep a random share 1 - patch_drop_rate of the patches of every image, at least one."""
+        batch_size, num_patches, hidden_size = patches.shape
+        num_kept = max(1, round(num_patches * (1 - self.patch_drop_rate)))
+        kept = torch.rand(batch_size, num_patches, device=patches.device).argsort(dim=1)[:, :num_kept]
+        return patches.gather(1, kept.unsqueeze(-1).expand(-1, -1, hidden_size))
+
+
+__all__ = ["PEViTEmbeddings", "PEViTPatchEmbeddings", "PEViTReferenceEncoding"]

@@ -1,0 +1,168 @@
+"""Image processor of PEViT: encrypted images in, normalised pixel values out."""
+
+from typing import Any
+
+import numpy as np
+from transformers.image_processing_backends import PilBackend
+from transformers.image_processing_utils import BatchFeature
+from transformers.image_utils import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, ImageInput
+from transformers.processing_utils import ImagesKwargs, Unpack
+from transformers.utils import TensorType
+
+_REFUSED = (
+    "do_resize",
+    "size",
+    "do_center_crop",
+    "crop_size",
+    "do_pad",
+    "pad_size",
+    "resample",
+    "default_to_square",
+)
+_HOW_TO_ENCRYPT = (
+    "This processor takes encrypted images only. Encrypt where the plain images live, with the settings that "
+    "the model was trained on: `RandomShuffling.from_pretrained(checkpoint)(image)` or "
+    "`MixingUp.from_pretrained(checkpoint)(image)` of hipmr_hf read them from the checkpoint's "
+    "`encryption_config.json`."
+)
+
+
+class PEViTImageProcessorKwargs(ImagesKwargs, total=False):
+    """Arguments of [`PEViTImageProcessorPil`]: those of every image processor, and `patch_size` in pixels."""
+
+    patch_size: int
+
+
+class PEViTImageProcessorPil(PilBackend):
+    r"""Rescales and normalises encrypted images.
+
+    It never resizes, crops or pads, which would destroy the patches, and it never encrypts: where a server
+    does that, it has already seen the plain image.
+
+    Args:
+        patch_size (`int`, defaults to 16): Width in pixels of an encrypted patch
+            (`encryption.encrypted_patch_size`).
+        do_convert_rgb (`bool`, defaults to `True`): Whether to convert other image modes to RGB.
+        do_rescale (`bool`, defaults to `True`): Whether to multiply by `rescale_factor`.
+        rescale_factor (`float`, defaults to 1/255): From 8-bit grey levels to [0, 1].
+        do_normalize (`bool`, defaults to `True`): Whether to subtract `image_mean` and divide by `image_std`.
+        image_mean (`float` or `list[float]`, defaults to 0.5): Mean per channel, after rescaling.
+        image_std (`float` or `list[float]`, defaults to 0.5): Standard deviation per channel, after
+            rescaling.
+
+    The default mean and deviation map grey levels to [-1, 1] and nothing more: ImageNet's figures describe
+    plain photos, while mixed-up or normalised patches have a mean of about 0.5 and less contrast. For
+    weights of the published program pass ImageNet's, as in DeiT's recipe.
+
+    Raises:
+        ValueError: If an image is not whole patches, if a batch that is to become one tensor has several
+            sizes, or if an argument asks for resizing, cropping or padding.
+
+    Example:
+
+    >>> processor = PEViTImageProcessorPil(patch_size=8)
+    >>> encrypted = [np.zeros((32, 48, 3), dtype=np.uint8)] * 2
+    >>> processor(encrypted, return_tensors="np").pixel_values.shape
+    (2, 3, 32, 48)
+    """
+
+    valid_kwargs = PEViTImageProcessorKwargs
+    model_input_names = ["pixel_values"]  # noqa: RUF012
+    patch_size = 16
+    do_convert_rgb = True
+    do_rescale = True
+    rescale_factor = 1 / 255
+    do_normalize = True
+    image_mean = IMAGENET_STANDARD_MEAN  # 0.5 per channel
+    image_std = IMAGENET_STANDARD_STD  # 0.5 per channel
+
+    def __init__(self, **kwargs: Unpack[PEViTImageProcessorKwargs]):
+        _refuse_geometry(kwargs)
+        super().__init__(**kwargs)
+        if self.patch_size < 1:
+            raise ValueError(f"`patch_size` must be a positive integer, got {self.patch_size}.")
+
+    def preprocess(
+        self, images: ImageInput, *args: Any, **kwargs: Unpack[PEViTImageProcessorKwargs]
+    ) -> BatchFeature:
+        """Rescale and normalise encrypted images.
+
+        Args:
+            images: One image or a list, batch or array of encrypted images: PIL, uint8 (H, W, C) or (C, H,
+                W) arrays, tensors.
+            args: Nothing; kept for the signature of the base class.
+            kwargs: Any argument of the processor, for this call; `return_tensors` "np" or "pt";
+                `input_data_format`.
+
+        Returns:
+            `pixel_values` float32: (batch, channels, height, width), or without `return_tensors` a list of
+            (channels, height, width).
+        """
+        _refuse_geometry(kwargs)
+        return super().preprocess(images, *args, **kwargs)
+
+    def _preprocess(
+        self,
+        images: list[np.ndarray],
+        patch_size: int,
+        do_rescale: bool,
+        rescale_factor: float,
+        do_normalize: bool,
+        image_mean: float | tuple[float, ...] | None,
+        image_std: float | tuple[float, ...] | None,
+        return_tensors: str | TensorType | None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """`images` are (channels, height, width)."""
+        for image in images:
+            _check_whole_patches(image, patch_size)
+        # Both steps are one a * x + b per channel, applied to the whole batch at once.
+        scale, offset = np.float32(rescale_factor if do_rescale else 1.0), np.float32(0.0)
+        if do_normalize:
+            mean, std = _per_channel(image_mean), _per_channel(image_std)
+            scale, offset = scale / std, -mean / std
+        if len({image.shape for image in images}) == 1:
+            pixel_values = _affine(np.stack(images), scale, offset)
+            return BatchFeature(
+                {"pixel_values": pixel_values if return_tensors else list(pixel_values)}, return_tensors
+            )
+        if return_tensors is not None:
+            sizes = sorted({image.shape[1:] for image in images})
+            raise ValueError(
+                f"A batch that becomes one tensor needs images of one size, got (height, width) {sizes}. "
+                "Group the images by size, or leave `return_tensors` out to get a list."
+            )
+        return BatchFeature({"pixel_values": [_affine(image, scale, offset) for image in images]})
+
+
+def _refuse_geometry(kwargs: dict[str, Any]) -> None:
+    refused = {name: kwargs[name] for name in _REFUSED if kwargs.get(name)}
+    if refused:
+        raise ValueError(
+            f"An encrypted image must keep its pixels, so {refused} is refused: resizing, cropping and "
+            f"padding belong before the encryption. {_HOW_TO_ENCRYPT}"
+        )
+
+
+def _check_whole_patches(image: np.ndarray, patch_size: int) -> None:
+    height, width = image.shape[-2:]
+    if height % patch_size or width % patch_size or not image.size:
+        raise ValueError(
+            f"The image is {height}x{width} pixels (height x width), not whole patches of `patch_size` "
+            f"{patch_size}. "
+            f"{_HOW_TO_ENCRYPT}"
+        )
+
+
+def _per_channel(value: float | tuple[float, ...]) -> np.ndarray:
+    return np.asarray(value, dtype=np.float32).reshape(-1, 1, 1)
+
+
+def _affine(pixels: np.ndarray, scale: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Scale * pixels + offset as float32, writing one array."""
+    result = np.multiply(pixels, scale, dtype=np.float32, order="C")
+    result += offset
+    return result
+
+
+__all__ = ["PEViTImageProcessorPil"]
