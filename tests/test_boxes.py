@@ -102,7 +102,7 @@ def test_objects_keep_the_published_fields_in_step_with_their_boxes(as_list_of_d
     assert moved == {"bbox": [[4, 4, 8, 4]], "category": [5], "area": [32]} and dropped == 1
 
 
-@pytest.mark.parametrize("objects", [[], {"bbox": [], "category": []}])
+@pytest.mark.parametrize("objects", [None, [], {}, {"bbox": [], "category": []}, {"bbox": None}])
 def test_an_image_without_objects_stays_one(objects):
     moved, dropped = move_objects(objects, UNCHANGED, image_size=(32, 64))
     assert not any(moved.values()) and dropped == 0

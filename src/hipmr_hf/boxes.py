@@ -60,7 +60,7 @@ def move_boxes(
 
 
 def move_objects(
-    objects: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    objects: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] | None,
     placement: Placement,
     *,
     image_size: tuple[int, int],
@@ -120,10 +120,15 @@ def _check_boxes(boxes: ArrayLike) -> np.ndarray:
     return checked
 
 
-def _as_lists(objects: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+def _as_lists(
+    objects: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] | None,
+) -> dict[str, Sequence[Any]]:
+    if not objects:
+        return {"bbox": []}
     if not isinstance(objects, Mapping):
-        names = [name for name in OBJECT_FIELDS if not objects or name in objects[0]]
-        return {name: [entry[name] for entry in objects] for name in names}
+        names = [name for name in OBJECT_FIELDS if name in objects[0]]
+        objects = {name: [entry[name] for entry in objects] for name in names}
     if "bbox" not in objects:
         raise ValueError("objects: 'bbox' is missing; give (x, y, width, height) in pixels for each object.")
-    return {name: objects[name] for name in OBJECT_FIELDS if name in objects}
+    present = [name for name in OBJECT_FIELDS if name in objects]
+    return {name: [] if objects[name] is None else objects[name] for name in present}

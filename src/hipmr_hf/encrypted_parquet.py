@@ -1,0 +1,189 @@
+"""Write an encrypted dataset as a folder that `load_dataset` reads: wholly, or not at all."""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features, Image
+from datasets.utils.py_utils import convert_file_size_to_int
+
+from .encryption import Encryption
+from .image_reading import read_image
+
+DATA_FOLDER = "data"
+# No loader takes a file of this name for data, whatever happens while it is written.
+_UNFINISHED = ".incomplete"
+_READ_ROWS = 32
+# A row group is read as a whole: large enough to compress and small enough for a data viewer.
+_ROW_GROUP_BYTES = 32 * 2**20
+_ROW_GROUP_ROWS = 1000
+
+
+def save_encrypted_dataset(
+    dataset: datasets.Dataset
+    | datasets.DatasetDict
+    | datasets.IterableDataset
+    | datasets.IterableDatasetDict,
+    encryption: Encryption,
+    output_dir: str | os.PathLike,
+    *,
+    max_shard_size: int | str = "500MB",
+) -> Path:
+    """Write what `encrypt_dataset` returned to a new folder, for `load_dataset(output_dir)` or the Hub.
+
+    The folder holds `data/{split}-00000-of-0000N.parquet` and `encryption_config.json`. It is written beside
+    its place and renamed when it is complete, so a failed or killed run leaves nothing that looks finished
+    (after a kill, a hidden folder `.NAME.incomplete-...`, which holds encrypted rows only and can be
+    deleted). A streaming dataset is read once, with memory for some rows only.
+
+    Args:
+        dataset: with exactly one `Image()` column, all of whose images have bytes and no path.
+        encryption: the settings the images were encrypted with.
+        output_dir: a folder that does not exist yet or is empty.
+        max_shard_size: bytes a file, as a number or like "500MB"; a file is larger only if one row group is.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        FileExistsError: output_dir is a file or is not empty; raised before any work.
+        ValueError: an image has a path or no bytes, so it did not come from `encrypt_dataset`, or its size
+            does not fit the settings; a split's name cannot be part of a file name.
+
+    Example:
+
+        >>> import tempfile, numpy as np, PIL.Image
+        >>> from datasets import Dataset, load_dataset
+        >>> from hipmr_hf import MixingUp, encrypt_dataset
+        >>> plain = Dataset.from_dict({"image": [PIL.Image.new("RGB", (32, 32))]})
+        >>> mixing = MixingUp(patch_size=8)
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     folder = save_encrypted_dataset(encrypt_dataset(plain, mixing), mixing, f"{parent}/encrypted")
+        ...     sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+        ['data/train-00000-of-00001.parquet', 'encryption_config.json']
+    """
+    splits = _named_splits(dataset)
+    max_bytes = convert_file_size_to_int(max_shard_size)
+    if max_bytes < 1:
+        raise ValueError(f"max_shard_size: got {max_shard_size!r}, allowed are bytes > 0, or like '500MB'.")
+    with _whole_or_nothing(Path(output_dir)) as folder:
+        (folder / DATA_FOLDER).mkdir()
+        shards = {
+            name: _write_split(split, encryption, folder / DATA_FOLDER, name, max_bytes)
+            for name, split in splits.items()
+        }
+        encryption.save_pretrained(folder)
+        for name, paths in shards.items():
+            for i, path in enumerate(paths):
+                path.rename(path.with_name(f"{name}-{i:05d}-of-{len(paths):05d}.parquet"))
+    return Path(output_dir)
+
+
+@contextlib.contextmanager
+def _whole_or_nothing(output_dir: Path) -> Iterator[Path]:
+    """Give a folder on the same file system that becomes `output_dir` if all goes well, or goes away."""
+    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
+        raise FileExistsError(
+            f"output_dir: {output_dir} exists and is not an empty folder; name another, or remove it first."
+        )
+    beside = output_dir.absolute()
+    folder = beside.with_name(f".{beside.name}{_UNFINISHED}-{secrets.token_hex(4)}")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        if output_dir.exists():
+            output_dir.rmdir()  # it is empty; not every system renames onto an empty folder
+        folder.rename(output_dir)
+    except BaseException:  # KeyboardInterrupt too
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _named_splits(dataset: object) -> dict[str, datasets.Dataset | datasets.IterableDataset]:
+    if isinstance(dataset, (datasets.DatasetDict, datasets.IterableDatasetDict)):
+        splits = {str(name): split for name, split in dataset.items()}
+    elif isinstance(dataset, (datasets.Dataset, datasets.IterableDataset)):
+        splits = {"train" if dataset.split is None else str(dataset.split): dataset}
+    else:
+        raise TypeError(f"dataset: got {type(dataset).__name__}, allowed is what encrypt_dataset returns.")
+    for name, split in splits.items():
+        if not re.fullmatch(r"\w+(\.\w+)*", name):
+            raise ValueError(
+                f"dataset: the split name {name!r} cannot be part of a file name; allowed are letters, "
+                "digits, '_' and '.'. Give it another with DatasetDict({'train': dataset})."
+            )
+        if split.features is None or len(_image_columns(split.features)) != 1:
+            raise ValueError(
+                f"dataset: split {name!r} has not exactly one Image() column; give what encrypt_dataset "
+                "returned."
+            )
+    return splits
+
+
+def _image_columns(features: Features) -> list[str]:
+    return [name for name, feature in features.items() if isinstance(feature, Image)]
+
+
+def _write_split(
+    dataset: datasets.Dataset | datasets.IterableDataset,
+    encryption: Encryption,
+    folder: Path,
+    split: str,
+    max_bytes: int,
+) -> list[Path]:
+    # Features alone: a table's own metadata may hold a fingerprint or more.
+    schema = dataset.features.arrow_schema
+    (image_column,) = _image_columns(dataset.features)
+    paths: list[Path] = []
+    with contextlib.ExitStack() as stack:
+        writer, written = None, 0
+        for group in _row_groups(dataset.with_format("arrow").iter(batch_size=_READ_ROWS)):
+            _check_images(group.column(image_column), encryption, split)
+            if writer is None or written + group.nbytes > max_bytes:
+                stack.close()
+                paths.append(folder / f"{split}-{len(paths):05d}{_UNFINISHED}")
+                writer, written = stack.enter_context(pq.ParquetWriter(paths[-1], schema)), 0
+            writer.write_table(group.cast(schema))
+            written += group.nbytes
+        if not paths:  # no rows: a file of no rows, so that the split is there
+            paths.append(folder / f"{split}-00000{_UNFINISHED}")
+            pq.write_table(schema.empty_table(), paths[-1])
+    return paths
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        rows, size = sum(map(len, waiting)), sum(table.nbytes for table in waiting)
+        if rows >= _ROW_GROUP_ROWS or size >= _ROW_GROUP_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _check_images(images: pa.ChunkedArray, encryption: Encryption, split: str) -> None:
+    """Refuse images that `encrypt_dataset` cannot have made, before they are written."""
+    for chunk in images.chunks:
+        if chunk.null_count or chunk.field("bytes").null_count or chunk.field("path").null_count < len(chunk):
+            raise ValueError(
+                f"dataset: split {split!r} has images with a path or without bytes, so they may be plain; "
+                "give what encrypt_dataset returned."
+            )
+    height, width = read_image(images[0].as_py()["bytes"]).shape[:2]
+    fitting = encryption.encrypted_size or tuple(
+        side - side % encryption.encrypted_patch_size for side in (height, width)
+    )
+    if (height, width) != fitting:
+        raise ValueError(
+            f"encryption: split {split!r} has an image of {height}x{width} pixels, but these settings make "
+            f"{fitting[0]}x{fitting[1]}; give the settings that encrypt_dataset was called with."
+        )
