@@ -244,6 +244,17 @@ def test_reading_warns_of_nothing_that_quotes_metadata(recwarn, monkeypatch):
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("source", ["jpeg", "png", "webp"])
+def test_reading_logs_nothing_that_quotes_metadata(source, caplog):
+    file = files_with_metadata()[source]
+    caplog.set_level("DEBUG")
+    caplog.clear()
+    read_image(file)
+    assert CANARY not in caplog.text
+    PIL.Image.open(io.BytesIO(file)).getexif().get(0x013B)
+    assert CANARY in caplog.text  # PIL is heard again
+
+
 @pytest.mark.parametrize(
     "array",
     [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8)],

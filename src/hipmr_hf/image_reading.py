@@ -1,8 +1,10 @@
 """Read one picture into fresh pixels that carry nothing else, or write such pixels as a fresh file."""
 
+import contextlib
 import io
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import PIL.Image
@@ -23,6 +25,7 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
     8: lambda pixels: np.rot90(pixels, 1),
 }
+_TALKATIVE_PIL = ("PIL.TiffImagePlugin", "PIL.PngImagePlugin")
 _PLAIN_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
 _DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -140,10 +143,7 @@ def _without_pil_errors(read: Callable[[], np.ndarray]) -> np.ndarray:
     piece of metadata.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # PIL's warnings quote metadata; what matters here is refused below
+        with _quiet_pil():
             return read()
     except (ImageReadingError, MemoryError):
         raise
@@ -157,6 +157,27 @@ def _without_pil_errors(read: Callable[[], np.ndarray]) -> np.ndarray:
     raise ImageReadingError(
         problem
     )  # outside of the except clause, so that nothing of PIL's is chained to it
+
+
+@contextlib.contextmanager
+def _quiet_pil() -> Iterator[None]:
+    """Keep PIL from warning and logging: it quotes metadata, such as the artist, in debug lines."""
+
+    def drop(
+        record: logging.LogRecord,
+    ) -> bool:  # one for each call, so that threads do not disturb each other
+        return False
+
+    loggers = [logging.getLogger(name) for name in _TALKATIVE_PIL]
+    for logger in loggers:
+        logger.addFilter(drop)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(drop)
 
 
 def _open_and_decode(file: bytes | bytearray | memoryview) -> np.ndarray:
