@@ -116,13 +116,12 @@ class PEViTImageProcessorPil(PilBackend):
         """`images` are (channels, height, width)."""
         for image in images:
             _check_whole_patches(image, patch_size)
-        # Both steps are one a * x + b per channel, applied to the whole batch at once.
-        scale, offset = np.float32(rescale_factor if do_rescale else 1.0), np.float32(0.0)
-        if do_normalize:
-            mean, std = _per_channel(image_mean), _per_channel(image_std)
-            scale, offset = scale / std, -mean / std
+        # Both steps are one (x - shift) * scale per channel, applied to the whole batch at once.
+        factor = rescale_factor if do_rescale else 1.0
+        mean, std = (image_mean, image_std) if do_normalize else (0.0, 1.0)
+        shift, scale = _per_channel(mean) / factor, factor / _per_channel(std)
         if len({image.shape for image in images}) == 1:
-            pixel_values = _affine(np.stack(images), scale, offset)
+            pixel_values = _shift_and_scale(np.stack(images), shift, scale)
             return BatchFeature(
                 {"pixel_values": pixel_values if return_tensors else list(pixel_values)}, return_tensors
             )
@@ -132,7 +131,7 @@ class PEViTImageProcessorPil(PilBackend):
                 f"A batch that becomes one tensor needs images of one size, got (height, width) {sizes}. "
                 "Group the images by size, or leave `return_tensors` out to get a list."
             )
-        return BatchFeature({"pixel_values": [_affine(image, scale, offset) for image in images]})
+        return BatchFeature({"pixel_values": [_shift_and_scale(image, shift, scale) for image in images]})
 
 
 def _refuse_geometry(kwargs: dict[str, Any]) -> None:
@@ -155,13 +154,15 @@ def _check_whole_patches(image: np.ndarray, patch_size: int) -> None:
 
 
 def _per_channel(value: float | tuple[float, ...]) -> np.ndarray:
-    return np.asarray(value, dtype=np.float32).reshape(-1, 1, 1)
+    return np.asarray(value, dtype=np.float64).reshape(-1, 1, 1)
 
 
-def _affine(pixels: np.ndarray, scale: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Scale * pixels + offset as float32, writing one array."""
-    result = np.multiply(pixels, scale, dtype=np.float32, order="C")
-    result += offset
+def _shift_and_scale(pixels: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(pixels - shift) * scale as float32, in one new array."""
+    # Shifting first is exact for 8-bit pixels and the usual shifts; scaling first would lose digits to
+    # cancellation.
+    result = np.subtract(pixels, shift.astype(np.float32), dtype=np.float32, order="C")
+    result *= scale.astype(np.float32)
     return result
 
 

@@ -36,8 +36,8 @@ def distillation_loss(
     tau = config.distillation_tau
     student = nn.functional.log_softmax(logits / tau, dim=-1)
     teacher = nn.functional.log_softmax(teacher_logits.to(logits) / tau, dim=-1)
-    # DeiT sums and divides by all entries, so it takes the mean over the classes as well as over the batch.
-    return nn.functional.kl_div(student, teacher, reduction="mean", log_target=True) * tau**2
+    divergence = nn.functional.kl_div(student, teacher, reduction="sum", log_target=True)
+    return divergence * tau**2 / logits.numel()  # DeiT's mean is over the classes too, not the batch alone
 
 
 __all__ = ["classification_loss", "distillation_loss"]

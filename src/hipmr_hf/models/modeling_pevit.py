@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -70,6 +71,13 @@ class PEViTPreTrainedModel(PreTrainedModel):
         init.kaiming_uniform_(layer.weight, a=math.sqrt(5))
         bound = 1 / math.sqrt(layer.weight[0].numel())
         init.uniform_(layer.bias, -bound, bound)
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """As in transformers; where code travels with the weights, `AutoModel` finds the model in it too."""
+        if self._auto_class is not None:  # transformers itself would only map the class that is saved
+            auto_map = getattr(self.config, "auto_map", None) or {}
+            self.config.auto_map = {**auto_map, "AutoModel": "modeling_pevit.PEViTModel"}
+        super().save_pretrained(*args, **kwargs)
 
     def no_weight_decay(self) -> set[str]:
         """Names of the parameters that the recipe trains without weight decay.

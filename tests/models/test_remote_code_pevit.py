@@ -1,0 +1,120 @@
+"""A saved checkpoint carries its code: it loads in a process that does not have this package."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForImageClassification
+
+import hipmr_hf.models
+from hipmr_hf.models import (
+    PEViTConfig,
+    PEViTForImageClassification,
+    PEViTForImageClassificationWithTeacher,
+    PEViTImageProcessorPil,
+)
+
+MODULES = Path(hipmr_hf.models.__file__).parent
+TRAVELLING = ("configuration_pevit", "embeddings_pevit", "layers_pevit", "loss_pevit", "modeling_pevit")
+
+WITHOUT_THE_PACKAGE = """
+import importlib.abc, os, sys
+
+class Blocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] == "hipmr_hf":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+try:
+    import hipmr_hf
+except ModuleNotFoundError:
+    pass
+else:
+    sys.exit("the package is not blocked")
+"""
+
+
+def run_without_the_package(code: str, home: Path, *arguments: object) -> str:
+    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", WITHOUT_THE_PACKAGE + textwrap.dedent(code), *map(str, arguments)]
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=180, check=False, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def tiny_config(**overrides) -> PEViTConfig:
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "patch_size": 8,
+        "num_labels": 5,
+    }
+    return PEViTConfig(**{**sizes, **overrides})
+
+
+def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
+    torch.manual_seed(0)
+    plain = PEViTForImageClassification(tiny_config()).eval()
+    distilled = PEViTForImageClassificationWithTeacher(tiny_config()).eval()
+    plain.save_pretrained(tmp_path / "plain")
+    distilled.save_pretrained(tmp_path / "distilled")
+    PEViTImageProcessorPil(patch_size=8).save_pretrained(tmp_path / "plain")
+    image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    np.save(tmp_path / "image.npy", image)
+    code = """
+    import numpy as np, torch
+    from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+    folder = sys.argv[1]
+    image = np.load(f"{folder}/image.npy")
+    processor = AutoImageProcessor.from_pretrained(f"{folder}/plain", trust_remote_code=True)
+    inputs = processor(image, return_tensors="pt")
+    logits = {}
+    for name in ("plain", "distilled"):
+        model = AutoModelForImageClassification.from_pretrained(f"{folder}/{name}", trust_remote_code=True)
+        assert type(model).__module__.startswith("transformers_modules."), type(model)
+        with torch.no_grad():
+            logits[name] = model(**inputs).logits.numpy()
+    np.savez(f"{folder}/logits.npz", **logits)
+    base = AutoModel.from_pretrained(f"{folder}/plain", trust_remote_code=True)
+    print(type(base).__name__)
+    model.save_pretrained(f"{folder}/again")  # what was loaded as remote code carries its code on
+    print(sorted(name for name in os.listdir(f"{folder}/again") if name.endswith(".py")))
+    """
+    output = run_without_the_package(code, tmp_path / "home", tmp_path)
+    assert output.splitlines()[-2] == "PEViTModel"
+    assert output.splitlines()[-1] == str([f"{name}.py" for name in TRAVELLING])
+    inputs = PEViTImageProcessorPil(patch_size=8)(image, return_tensors="pt")
+    with np.load(tmp_path / "logits.npz") as theirs, torch.no_grad():
+        for name, model in (("plain", plain), ("distilled", distilled)):
+            np.testing.assert_allclose(theirs[name], model(**inputs).logits.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("trust", [None, False, True])
+def test_with_the_package_installed_its_own_code_wins_silently(tmp_path, trust, caplog):
+    PEViTForImageClassification(tiny_config()).save_pretrained(tmp_path)
+    assert "auto_map" in json.loads((tmp_path / "config.json").read_text())
+    arguments = {} if trust is None else {"trust_remote_code": trust}
+    with caplog.at_level("WARNING"):
+        model = AutoModelForImageClassification.from_pretrained(tmp_path, **arguments)
+    assert type(model) is PEViTForImageClassification
+    assert not [record for record in caplog.records if "custom code" in record.message]
+
+
+def test_travelling_files_import_only_each_other():
+    for name in (*TRAVELLING, "image_processing_pevit"):
+        source = (MODULES / f"{name}.py").read_text()
+        # The pattern of transformers.dynamic_module_utils, which also matches inside docstrings.
+        siblings = re.findall(r"^\s*from\s+\.(\S+)\s+import", source, flags=re.MULTILINE)
+        assert set(siblings) <= set(TRAVELLING), name
+        assert not re.search(r"^\s*(import|from)\s+hipmr_hf", source, flags=re.MULTILINE), name
