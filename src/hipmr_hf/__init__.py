@@ -7,6 +7,8 @@ Public names are resolved when they are first used (PEP 562), so the data owner'
 import importlib
 from typing import Any
 
+from . import _registration
+
 __version__ = "0.1.0"
 
 _MODULE_OF_NAME = {
@@ -35,3 +37,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+_registration.install()

@@ -1,0 +1,103 @@
+"""Auto classes find this package's models after a plain `import hipmr_hf`, in fresh processes."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from hipmr_hf.models import PEViTConfig, PEViTForImageClassification, PEViTImageProcessorPil
+
+
+def run_python(code: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    config = PEViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, patch_size=8)
+    PEViTForImageClassification(config).save_pretrained(folder)
+    PEViTImageProcessorPil(patch_size=8).save_pretrained(folder)
+    return folder
+
+
+def test_importing_the_package_imports_no_heavy_library():
+    code = """
+    import sys, hipmr_hf
+    print([name for name in ("torch", "transformers", "numpy", "PIL") if name in sys.modules])
+    """
+    assert run_python(code).strip() == "[]"
+
+
+def test_auto_classes_work_after_a_plain_import(checkpoint):
+    """`from transformers import ViTModel` reaches the Auto classes in the middle of other imports."""
+    code = """
+    import sys, hipmr_hf
+    from transformers import ViTModel, AutoImageProcessor, AutoModelForImageClassification
+    assert "hipmr_hf.models" not in sys.modules
+    print(type(AutoImageProcessor.from_pretrained(sys.argv[1])).__module__)
+    print(type(AutoModelForImageClassification.from_pretrained(sys.argv[1])).__module__)
+    """
+    output = run_python(code, checkpoint)
+    assert "hipmr_hf.models.image_processing_pevit" in output
+    assert "hipmr_hf.models.modeling_pevit" in output
+
+
+def test_auto_classes_work_when_transformers_was_imported_first(checkpoint):
+    code = """
+    import sys
+    from transformers import AutoConfig, AutoModel
+    import hipmr_hf
+    print(type(AutoConfig.from_pretrained(sys.argv[1])).__module__)
+    print(type(AutoModel.from_pretrained(sys.argv[1])))
+    """
+    output = run_python(code, checkpoint)
+    assert "hipmr_hf.models.configuration_pevit" in output
+    assert "hipmr_hf.models.modeling_pevit.PEViTModel" in output
+
+
+def test_broken_models_warn_and_leave_transformers_working(tmp_path):
+    PEViTConfig(hidden_size=32, num_attention_heads=2).save_pretrained(tmp_path)
+    config = (tmp_path / "config.json").read_text().replace('"pevit"', '"vit"').replace("auto_map", "unused")
+    (tmp_path / "config.json").write_text(config)
+    code = """
+    import sys, hipmr_hf
+    sys.modules["hipmr_hf.models"] = None  # importing it now raises ImportError
+    from transformers import AutoConfig
+    print(AutoConfig.from_pretrained(sys.argv[1]).model_type)
+    """
+    output = run_python(code, tmp_path)
+    assert "vit" in output.splitlines()
+    assert "The models of hipmr_hf are not registered" in output
+
+
+def test_without_torch_config_and_processor_are_registered(checkpoint):
+    code = """
+    import importlib.abc, sys
+
+    class NoTorch(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path, target=None):
+            if name.split(".")[0] == "torch":
+                raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    import importlib.metadata, importlib.util
+    find = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *rest: None if name.startswith("torch") else find(name, *rest)
+    sys.meta_path.insert(0, NoTorch())
+
+    import numpy as np
+    import hipmr_hf
+    from transformers import AutoConfig, AutoImageProcessor
+
+    processor = AutoImageProcessor.from_pretrained(sys.argv[1])
+    print(processor([np.zeros((16, 24, 3), np.uint8)], return_tensors="np").pixel_values.shape)
+    print(type(AutoConfig.from_pretrained(sys.argv[1])).__module__, hasattr(hipmr_hf.models, "PEViTModel"))
+    assert "torch" not in sys.modules
+    """
+    output = run_python(code, checkpoint)
+    assert "(1, 3, 16, 24)" in output
+    assert "hipmr_hf.models.configuration_pevit False" in output
