@@ -2,7 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModel, AutoModelForImageClassification
+from transformers import AutoModel, AutoModelForImageClassification, Trainer, TrainingArguments
 
 from hipmr_hf.models import (
     PEViTConfig,
@@ -358,3 +358,45 @@ def test_wrong_targets_are_named():
         model(random_pixels(), labels=torch.rand(2, 4))
     with pytest.raises(ValueError, match=r"`teacher_logits` must have the shape \(2, 5\), got \(2, 6\)"):
         model(random_pixels(), labels=LABELS, teacher_logits=torch.rand(2, 6))
+
+
+# Trainer
+
+
+class EncryptedImages(torch.utils.data.Dataset):
+    """Four images with labels and a teacher's logits."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        pixels = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(index))
+        return {"pixel_values": pixels, "labels": index, "teacher_logits": torch.eye(5)[index]}
+
+
+@pytest.mark.parametrize("model_class", [PEViTForImageClassification, PEViTForImageClassificationWithTeacher])
+def test_trainer_trains_and_predicts_logits_alone(model_class, tmp_path):
+    model = build(model_class)
+    distilled = model_class is PEViTForImageClassificationWithTeacher
+    arguments = TrainingArguments(
+        tmp_path,
+        max_steps=2,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
+        use_cpu=True,
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+        remove_unused_columns=not distilled,
+    )
+    trainer = Trainer(model=model, args=arguments, train_dataset=EncryptedImages())
+    assert trainer.train().training_loss > 0
+    prediction = trainer.predict(EncryptedImages())
+    assert prediction.predictions.shape == (4, 5)
+    assert prediction.metrics["test_loss"] > 0
+
+
+def test_trainer_keeps_its_count_of_label_entries_out_of_the_loss(tmp_path):
+    """It would count num_labels entries for every image with soft targets, and divide the loss by them."""
+    trainer = Trainer(model=build(), args=TrainingArguments(tmp_path, use_cpu=True, report_to="none"))
+    assert not trainer.model_accepts_loss_kwargs
