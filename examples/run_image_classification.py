@@ -1,0 +1,248 @@
+"""Train PEViT (or a plain ViT as a baseline) on an encrypted dataset with Trainer.
+
+The dataset is a folder or Hub repository with `encryption_config.json`, as `encrypt_dataset.py` writes it:
+
+    accelerate launch examples/run_image_classification.py --dataset_name outputs/digits_rs \
+        --model_size tiny --output_dir outputs/pevit --do_train --do_eval --num_train_epochs 20 \
+        --learning_rate 1e-3 --turns flips --label_smoothing_factor 0.1 --drop_path_rate 0.1
+
+Add `--push_to_hub` to publish the checkpoint, `--model_name_or_path` to go on from one, or name a YAML file
+with these arguments instead of them. The result is config + safetensors + processor + encryption settings,
+which `AutoModelForImageClassification.from_pretrained(output_dir)` loads.
+"""
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from datasets import DatasetDict, load_dataset
+from safetensors.torch import load_file, save_file
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import HfArgumentParser, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from hipmr_hf.augmentation import EncryptedAugmentation
+from hipmr_hf.metrics import Accuracy
+from hipmr_hf.training import (
+    build_pevit,
+    build_vit_baseline,
+    classification_loss,
+    decaying_parameters,
+    input_transform,
+    label_names,
+    load_encryption,
+)
+
+
+@dataclass
+class DataArguments:
+    dataset_name: str = field(metadata={"help": "Folder or Hub repository of an encrypted dataset."})
+    label_column: str = "label"
+    teacher_logits_column: str | None = field(
+        default=None, metadata={"help": "Column with the logits of a teacher that saw the plain images."}
+    )
+    train_split: str = "train"
+    eval_split: str = "test"
+    validation_size: float | None = field(
+        default=None, metadata={"help": "Evaluate on this share of the training split instead of eval_split."}
+    )
+    max_train_samples: int | None = None
+    max_eval_samples: int | None = None
+
+
+@dataclass
+class ModelArguments:
+    model_name_or_path: str | None = field(default=None, metadata={"help": "Checkpoint to go on from."})
+    baseline: Literal["vit"] | None = field(
+        default=None, metadata={"help": "'vit': a ViT with positions, on plain images or MI ones."}
+    )
+    model_size: Literal["tiny", "small", "base"] = "small"
+    hidden_size: int | None = field(default=None, metadata={"help": "Overrides model_size, as the next two."})
+    num_hidden_layers: int | None = None
+    num_attention_heads: int | None = None
+    position_encoding: str | None = field(
+        default=None,
+        metadata={"help": "reference, none or absolute. Default: absolute for MI, else reference."},
+    )
+    patch_embedding: str | None = field(
+        default=None, metadata={"help": "linear or nonlinear. Default: nonlinear for MI, else linear."}
+    )
+    patch_embedding_initializer: str = "default"
+    attn_implementation: str = "sdpa"
+    image_size: int | None = field(default=None, metadata={"help": "Baseline on plain images alone: pixels."})
+    patch_size: int = field(default=16, metadata={"help": "Baseline on plain images alone: pixels."})
+
+
+@dataclass
+class RecipeArguments:
+    turns: Literal["none", "flips", "symmetries"] = "flips"
+    mixup_alpha: float = 0.0
+    drop_path_rate: float = 0.0
+    patch_drop_rate: float = field(default=0.0, metadata={"help": "Share of patches left out in training."})
+    ema_decay: float | None = field(
+        default=None, metadata={"help": "Average the weights, for instance .999."}
+    )
+
+
+class AveragedWeights(TrainerCallback):
+    """Keeps an exponential moving average of the weights, and puts it into the model when training ends."""
+
+    def __init__(self, decay: float):
+        self.average_fn, self.average = get_ema_multi_avg_fn(decay), None
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        self.average = AveragedModel(model, multi_avg_fn=self.average_fn, use_buffers=True)
+        saved = self._path(args, state)
+        if state.global_step and saved.exists():
+            self.average.load_state_dict(load_file(saved))
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        self.average.update_parameters(model)
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            save_file(self.average.state_dict(), self._path(args, state))
+
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        model.load_state_dict(self.average.module.state_dict())
+
+    @staticmethod
+    def _path(args, state) -> Path:
+        return Path(args.output_dir) / f"checkpoint-{state.global_step}" / "averaged_weights.safetensors"
+
+
+class RecipeTrainer(Trainer):
+    """Trainer with augmentation on the device and a loss on class probabilities."""
+
+    loss_is_scaled_for_ga = False  # the loss is a mean over one batch
+
+    def __init__(self, *args, augmentation: EncryptedAugmentation, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.augmentation = augmentation
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        loss, outputs = classification_loss(model, self.augmentation(inputs) if model.training else inputs)
+        return (loss, outputs) if return_outputs else loss
+
+    def get_decay_parameter_names(self, model):
+        return decaying_parameters(model)
+
+
+def parse_arguments():
+    parser = HfArgumentParser((DataArguments, ModelArguments, RecipeArguments, TrainingArguments))
+    if len(sys.argv) == 2 and sys.argv[1].endswith((".yaml", ".yml")):
+        return parser.parse_yaml_file(sys.argv[1])
+    return parser.parse_args_into_dataclasses()
+
+
+def load_splits(data: DataArguments, seed: int) -> DatasetDict:
+    dataset = load_dataset(data.dataset_name)
+    train = dataset[data.train_split]
+    if data.validation_size is not None:
+        halves = train.train_test_split(data.validation_size, seed=seed, stratify_by_column=data.label_column)
+        train, evaluation = halves["train"], halves["test"]
+    else:
+        evaluation = dataset[data.eval_split]
+    if data.max_train_samples is not None:
+        train = train.shuffle(seed=seed).take(min(data.max_train_samples, len(train)))
+    if data.max_eval_samples is not None:
+        evaluation = evaluation.shuffle(seed=seed).take(min(data.max_eval_samples, len(evaluation)))
+    return DatasetDict(train=train, evaluation=evaluation)
+
+
+def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArguments, names: list[str]):
+    """Read the dataset's encryption, build a model that fits, and its processor."""
+    size = {
+        "size": args.model_size,
+        "hidden_size": args.hidden_size,
+        "num_hidden_layers": args.num_hidden_layers,
+        "num_attention_heads": args.num_attention_heads,
+        "attn_implementation": args.attn_implementation,
+        **label_names(names),
+    }
+    if args.baseline == "vit" and args.image_size is not None:  # plain images: nothing is encrypted
+        shape = (args.image_size, args.image_size)
+        return None, *build_vit_baseline(shape, args.patch_size, **size)
+    encryption = load_encryption(data.dataset_name, model_name=args.model_name_or_path)
+    if args.baseline == "vit":
+        return encryption, *build_vit_baseline(
+            encryption.encrypted_size, encryption.encrypted_patch_size, **size
+        )
+    model, processor = build_pevit(
+        encryption,
+        checkpoint=args.model_name_or_path,
+        with_teacher=data.teacher_logits_column is not None,
+        position_encoding=args.position_encoding,
+        patch_embedding=args.patch_embedding,
+        patch_embedding_initializer=args.patch_embedding_initializer,
+        drop_path_rate=recipe.drop_path_rate,
+        patch_drop_rate=recipe.patch_drop_rate,
+        **size,
+    )
+    return encryption, model, processor
+
+
+def main() -> dict[str, float]:
+    data, model_args, recipe, training = parse_arguments()
+    training.remove_unused_columns = False
+    training.ddp_find_unused_parameters = False
+    set_seed(training.seed)
+
+    splits = load_splits(data, training.seed)
+    names = splits["train"].features[data.label_column].names
+    encryption, model, processor = build_model(data, model_args, recipe, names)
+    splits.set_transform(
+        input_transform(
+            processor, label_column=data.label_column, teacher_logits_column=data.teacher_logits_column
+        )
+    )
+    shuffled = encryption is not None and encryption.strategy == "rs"
+    augmentation = EncryptedAugmentation(
+        num_labels=len(names),
+        turns=recipe.turns,
+        patch_size=encryption.encrypted_patch_size if shuffled else None,
+        mixup_alpha=recipe.mixup_alpha,
+        label_smoothing=training.label_smoothing_factor,
+    )
+    training.label_smoothing_factor = 0.0  # done by the augmentation, on probabilities
+    accuracy = Accuracy()
+    trainer = RecipeTrainer(
+        model=model,
+        args=training,
+        train_dataset=splits["train"],
+        eval_dataset=splits["evaluation"],
+        processing_class=processor,
+        compute_metrics=lambda output: accuracy.compute(
+            predictions=output.predictions, references=output.label_ids
+        ),
+        callbacks=[AveragedWeights(recipe.ema_decay)] if recipe.ema_decay else [],
+        augmentation=augmentation,
+    )
+
+    metrics = {}
+    if encryption is not None and trainer.is_world_process_zero():
+        encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
+    if training.do_train:
+        resume = training.resume_from_checkpoint
+        if resume is None and os.path.isdir(training.output_dir):
+            resume = get_last_checkpoint(training.output_dir)
+        result = trainer.train(resume_from_checkpoint=resume)
+        trainer.save_model()  # the processor goes with it
+        trainer.save_state()
+        metrics.update(result.metrics)
+    if training.do_eval:
+        metrics.update(trainer.evaluate())
+    if trainer.is_world_process_zero():
+        metrics.update(world_size=training.world_size, num_parameters=model.num_parameters())
+        trainer.save_metrics("all", metrics, combined=False)
+        print(json.dumps(metrics))
+    if training.push_to_hub:
+        trainer.push_to_hub(tags=["hipmr-hf", "perceptual-encryption"], tasks="image-classification")
+    return metrics
+
+
+if __name__ == "__main__":
+    main()
