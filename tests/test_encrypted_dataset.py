@@ -129,6 +129,13 @@ def test_with_a_key_the_nonce_column_decrypts_each_row():
         assert (SHUFFLING.decrypt(pixels, key=key, nonce=nonce) == picture(i, 32, 32)).all()
 
 
+@pytest.mark.parametrize("num_proc", [None, 2])
+def test_no_two_rows_share_a_nonce_also_across_batches_and_workers(num_proc):
+    plain = plain_dataset(70, height=32, width=32)
+    encrypted = encrypt_dataset(plain, SHUFFLING, key=SecretKey.generate(), num_proc=num_proc)
+    assert len(set(encrypted["nonce"][:])) == 70
+
+
 def test_every_split_is_encrypted_and_stays_a_split():
     plain = DatasetDict(train=plain_dataset(3), test=plain_dataset(2).remove_columns("label"))
     encrypted = encrypt_dataset(plain, SHUFFLING)

@@ -228,6 +228,12 @@ def test_damaged_files_give_pixels_or_the_one_documented_error(position, value, 
         assert read_image(bytes(file)).dtype == np.uint8
 
 
+@pytest.mark.parametrize("image_format", ["PCX", "EPS", "ICO"])
+def test_formats_beyond_those_of_datasets_are_not_even_opened(image_format):
+    with pytest.raises(ImageReadingError, match="formats that can be read are PNG, JPEG"):
+        read_image(file_of(PIL.Image.fromarray(noise(16, 16)), image_format))
+
+
 def test_errors_hold_no_path_and_chain_nothing_of_pil(tmp_path):
     path = tmp_path / f"{CANARY}.png"
     path.write_bytes(file_of(PIL.Image.fromarray(noise(64, 64)), "PNG")[:500])
