@@ -3,6 +3,8 @@
 import io
 import logging
 import pickle
+import shutil
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -134,8 +136,8 @@ def test_an_encrypted_image_that_was_opened_from_a_file_is_not_stored_as_that_fi
 
 @pytest.mark.parametrize("num_proc", [None, 2])
 def test_no_file_that_outlives_the_run_holds_a_plain_picture_or_a_name(num_proc, tmp_path, monkeypatch):
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+    # Not in tmp_path, whose long name does not fit into the address of the workers' socket.
+    temporary = Path(tempfile.mkdtemp())
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     files = [file_with_metadata(seed=i) for i in range(3)]
     plain = telling_dataset([{"bytes": file, "path": None} for file in files], tmp_path / "plain")
@@ -148,6 +150,7 @@ def test_no_file_that_outlives_the_run_holds_a_plain_picture_or_a_name(num_proc,
     assert any((tmp_path / "new").iterdir())  # the cache of the encrypted rows
     assert CANARY.encode() not in written
     assert not any(file[len(file) // 2 :][:64] in written for file in files)
+    shutil.rmtree(temporary)
 
 
 def test_columns_that_can_hold_a_picture_are_never_kept():

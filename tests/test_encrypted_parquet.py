@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, IterableDataset
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, IterableDataset, List, Value
 
 import hipmr_hf.encrypted_parquet
 from hipmr_hf.encrypted_dataset import encrypt_dataset, save_encrypted_dataset
@@ -58,12 +58,31 @@ def test_what_is_saved_is_loaded_with_its_settings(streaming, tmp_path):
     assert Encryption.from_pretrained(folder) == MIXING
 
 
-def test_nonces_and_objects_come_back(tmp_path):
+def test_nonces_come_back(tmp_path):
     key, shuffling = SecretKey.generate(), RandomShuffling(image_size=32, patch_size=8)
     encrypted = encrypt_dataset(plain_dataset(), shuffling, key=key)
     folder = save_encrypted_dataset(encrypted, shuffling, tmp_path / "out")
     for i, row in enumerate(load(folder, tmp_path / "cache", split="train", streaming=True)):
         assert (shuffling.decrypt(np.asarray(row["image"]), key=key, nonce=row["nonce"]) == picture(i)).all()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_objects_come_back_also_after_pieces_without_any(streaming, tmp_path):
+    fields = {"bbox": List(List(Value("float32"), length=4)), "category": List(ClassLabel(names=["a", "b"]))}
+    objects = [{"bbox": [], "category": []}] * 64 + [{"bbox": [[8, 8, 16, 8]], "category": [1]}]
+    plain = Dataset.from_dict(
+        {"image": [picture(0)] * 65, "objects": objects},
+        features=Features({"image": Image(), "objects": fields}),
+    )
+    encrypted = encrypt_dataset(plain.to_iterable_dataset() if streaming else plain, MIXING)
+    folder = save_encrypted_dataset(encrypted, MIXING, tmp_path / "out")
+    loaded = load(folder, tmp_path / "cache", split="train")
+    assert loaded.features["objects"]["category"] == fields["category"]
+    assert loaded["objects"][0] == {"bbox": [], "category": [], "area": []}
+    assert loaded["objects"][64] == {"bbox": [[4, 4, 8, 4]], "category": [1], "area": [32]}
+    (file,) = (folder / "data").iterdir()
+    assert set(pq.read_schema(file).metadata) == {b"huggingface"}
+    assert b"fingerprint" not in pq.read_schema(file).metadata[b"huggingface"]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -79,11 +98,14 @@ def test_shards_are_numbered_and_none_is_larger_than_asked(streaming, tmp_path, 
     assert load(folder, tmp_path / "cache", split="train")["label"][:] == plain["label"][:]
 
 
-def test_an_empty_split_is_still_a_split(tmp_path):
-    plain = DatasetDict(train=plain_dataset(2), test=plain_dataset(2).select([]))
-    folder = save_encrypted_dataset(encrypt_dataset(plain, MIXING), MIXING, tmp_path / "out")
-    assert len(load(folder, tmp_path / "cache", streaming=True)["test"].take(1).features) == 2
-    assert pq.read_table(folder / "data" / "test-00000-of-00001.parquet").num_rows == 0
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_empty_split_which_load_dataset_could_not_read_is_refused(streaming, tmp_path):
+    plain = Dataset.from_dict({"image": [picture(0)[:4, :4]], "label": [0]}, features=FEATURES)
+    plain = plain.to_iterable_dataset() if streaming else plain
+    encrypted = encrypt_dataset(plain, MIXING, on_error="skip")
+    with pytest.raises(ValueError, match="split 'train' has no rows"):
+        save_encrypted_dataset(encrypted, MIXING, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stream_is_read_piece_by_piece(tmp_path, monkeypatch):

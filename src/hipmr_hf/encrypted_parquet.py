@@ -55,7 +55,7 @@ def save_encrypted_dataset(
     Raises:
         FileExistsError: output_dir is a file or is not empty; raised before any work.
         ValueError: an image has a path or no bytes, so it did not come from `encrypt_dataset`, or its size
-            does not fit the settings; a split's name cannot be part of a file name.
+            does not fit the settings; a split has no rows, or a name that cannot be part of a file name.
 
     Example:
 
@@ -152,9 +152,11 @@ def _write_split(
                 writer, written = stack.enter_context(pq.ParquetWriter(paths[-1], schema)), 0
             writer.write_table(group.cast(schema))
             written += group.nbytes
-        if not paths:  # no rows: a file of no rows, so that the split is there
-            paths.append(folder / f"{split}-00000{_UNFINISHED}")
-            pq.write_table(schema.empty_table(), paths[-1])
+    if not paths:
+        raise ValueError(
+            f"dataset: split {split!r} has no rows, and load_dataset fails at an empty split; leave it out, "
+            "or find out with on_error='raise' why all of its rows were skipped."
+        )
     return paths
 
 
