@@ -1,0 +1,124 @@
+"""`hipmr convert`: take over weights that others trained."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transformers import PreTrainedModel
+
+    from ..models import PEViTImageProcessorPil
+    from ..models.convert_official import ConversionReport
+
+    Converted = tuple[PreTrainedModel, PEViTImageProcessorPil, ConversionReport]
+
+HELP = "Turn a checkpoint of the published program, or a ViT or DeiT of transformers, into a PEViT."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `hipmr convert` takes."""
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="A .pth or .safetensors file of the published program; or a folder or Hub repository that "
+        "transformers reads.",
+    )
+    parser.add_argument("--architecture", choices=tuple(_CONVERTERS), default="pevit", help="Default: pevit.")
+    parser.add_argument(
+        "--num-heads", type=int, metavar="N", help="Attention heads; only a .pth or .safetensors needs it."
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs="+",
+        metavar="PIXELS",
+        help="Height and width of the position grid, where it is not square.",
+    )
+    parser.add_argument(
+        "--position-encoding",
+        choices=("reference", "none", "absolute"),
+        help="For a ViT or DeiT: what takes the place of its positions. Default: reference, for shuffled "
+        "patches; absolute keeps them, for mixed-up images.",
+    )
+    parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the checkpoint.")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Convert, list what became of every tensor, and save model and processor."""
+    from pathlib import Path
+
+    output_dir = Path(options.output_dir)
+    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
+        raise FileExistsError(f"output_dir: {output_dir} exists and is not an empty folder; name another.")
+    model, processor, report = _CONVERTERS[options.architecture](options)
+    for kind in ("taken", "dropped", "new"):
+        names = getattr(report, kind)
+        print(f"{kind}: {len(names)}")
+        if kind != "taken":
+            print("".join(f"    {name}\n" for name in names), end="")
+    _save(output_dir, model, processor)
+    print(f"Checkpoint: {output_dir}")
+
+
+def _convert_pevit(options: argparse.Namespace) -> "Converted":
+    from pathlib import Path
+
+    if Path(options.checkpoint).is_file():
+        return _convert_published_pevit(options)
+    from ..models.convert_transformers import load_pevit_from_transformers
+
+    if options.num_heads is not None:
+        raise ValueError("--num-heads: a checkpoint of transformers tells it in its config; leave it out.")
+    return load_pevit_from_transformers(
+        options.checkpoint, position_encoding=options.position_encoding or "reference"
+    )
+
+
+def _convert_published_pevit(options: argparse.Namespace) -> "Converted":
+    from ..models import PEViTImageProcessorPil
+    from ..models.convert_official import convert_pevit_state_dict, load_state_dict
+
+    if options.num_heads is None:
+        raise ValueError("--num-heads: a state dict cannot tell it; give 3 for Ti, 6 for S, 12 for B.")
+    if options.position_encoding is not None:
+        raise ValueError(
+            "--position-encoding: a checkpoint of the published program has its own; leave it out."
+        )
+    size = {} if options.image_size is None else {"image_size": _height_and_width(options.image_size)}
+    state_dict = load_state_dict(options.checkpoint)
+    model, report = convert_pevit_state_dict(state_dict, options.num_heads, **size)
+    # The published recipe normalises with ImageNet's figures.
+    from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+    processor = PEViTImageProcessorPil(
+        patch_size=model.config.patch_size, image_mean=IMAGENET_DEFAULT_MEAN, image_std=IMAGENET_DEFAULT_STD
+    )
+    return model, processor, report
+
+
+def _height_and_width(values: list[int]) -> tuple[int, int]:
+    if len(values) > 2:
+        raise ValueError(f"--image-size: got {values}, expected one number, or height and width.")
+    return values[0], values[-1]
+
+
+def _save(output_dir: "Path", model: "PreTrainedModel", processor: "PEViTImageProcessorPil") -> None:
+    """Write beside the place, then rename, so that a failed run leaves nothing that looks finished."""
+    import secrets
+    import shutil
+
+    beside = output_dir.absolute().with_name(f".{output_dir.name}.incomplete-{secrets.token_hex(4)}")
+    try:
+        model.save_pretrained(beside)
+        processor.save_pretrained(beside)
+        if output_dir.exists():
+            output_dir.rmdir()  # it is empty
+        beside.rename(output_dir)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+# A detector's converter is one more entry: options in; model, processor and report out.
+_CONVERTERS = {"pevit": _convert_pevit}

@@ -1,0 +1,118 @@
+"""Open plain images as streams of undecoded rows, of which nothing is copied to the disk."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import datasets
+from datasets import Image, IterableDataset, Value
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainSource:
+    """Plain rows to be encrypted.
+
+    Args:
+        splits: a stream for each split, by name.
+        num_rows: rows of each split, None where only reading them would tell.
+        identity: hash of the names, sizes and times of the files, or the Hub's commit; it changes with the
+            rows and tells nothing about them.
+    """
+
+    splits: dict[str, IterableDataset]
+    num_rows: dict[str, int | None]
+    identity: str
+
+
+@contextlib.contextmanager
+def open_source(
+    source: Sequence[str], *, image_column: str = "image", config_name: str | None = None
+) -> Iterator[PlainSource]:
+    """Open an image folder, a folder or files of parquet, or a Hub dataset, streaming.
+
+    Whatever `datasets` writes beside it (it writes no picture while streaming) lies in a folder that goes
+    away with the context.
+
+    Args:
+        source: one folder, one Hub repository, or any number of parquet files.
+        image_column: a column of image files' bytes that does not say so is taken for pictures.
+        config_name: configuration of a Hub dataset that has several.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder, nor a repository of that name.
+        ValueError: there is nothing in it that can be read.
+
+    Example:
+
+        >>> import PIL.Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for label in ("cat", "dog"):
+        ...     (folder / label).mkdir()
+        ...     PIL.Image.new("RGB", (8, 8)).save(folder / label / "1.png")
+        >>> with open_source([str(folder)]) as plain:
+        ...     plain.splits["train"].features["label"].names
+        ['cat', 'dog']
+    """
+    with tempfile.TemporaryDirectory(prefix="hipmr-") as cache:
+        arguments, identity = _what_to_load(source, config_name)
+        loaded = datasets.load_dataset(**arguments, streaming=True, cache_dir=cache)
+        splits = {str(name): _with_images(split, image_column) for name, split in loaded.items()}
+        yield PlainSource(splits, {name: _num_rows(split) for name, split in splits.items()}, identity)
+
+
+def _what_to_load(source: Sequence[str], config_name: str | None) -> tuple[dict, str]:
+    paths = [Path(place) for place in source]
+    if all(path.is_file() and path.suffix == ".parquet" for path in paths):
+        return {"path": "parquet", "data_files": [str(path) for path in paths]}, _identity_of(paths)
+    if len(source) > 1:
+        wrong = [str(path) for path in paths if not (path.is_file() and path.suffix == ".parquet")]
+        raise ValueError(
+            f"SOURCE: several were given, and {', '.join(wrong)} is no parquet file; give parquet files, or "
+            "one folder, or one Hub dataset."
+        )
+    if paths[0].is_dir():
+        files = sorted(path for path in paths[0].rglob("*") if path.is_file())
+        return {"path": str(paths[0])}, _identity_of(files)
+    return _on_the_hub(source[0], config_name)
+
+
+def _on_the_hub(repo_id: str, config_name: str | None) -> tuple[dict, str]:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    try:
+        if Path(repo_id).exists():
+            raise HFValidationError
+        commit = HfApi().dataset_info(repo_id).sha
+    except (HFValidationError, RepositoryNotFoundError) as error:
+        raise FileNotFoundError(
+            f"SOURCE: {repo_id} is neither a folder, nor a parquet file, nor a dataset on the Hub that your "
+            "token can read; check the path, or log in with `hf auth login`."
+        ) from error
+    return {"path": repo_id, "name": config_name, "revision": commit}, str(commit)
+
+
+def _identity_of(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        state = path.stat()
+        digest.update(os.fsencode(path.absolute()) + f"\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def _with_images(split: IterableDataset, image_column: str) -> IterableDataset:
+    """Take files' bytes, as other programs write them to parquet, for pictures."""
+    if split.features is None:
+        split = split._resolve_features()
+    feature = split.features.get(image_column)
+    is_file = feature == Value("binary") or (isinstance(feature, dict) and "bytes" in feature)
+    return split.cast_column(image_column, Image()) if is_file else split
+
+
+def _num_rows(split: IterableDataset) -> int | None:
+    known = (split.info.splits or {}).get(str(split.split))
+    return known.num_examples if known is not None and known.num_examples else None

@@ -1,0 +1,281 @@
+"""Encrypt a source piece by piece, so that a killed run goes on where it stopped."""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from multiprocessing import get_all_start_methods, get_context
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features, Image, IterableDataset, IterableDatasetDict
+from tqdm.auto import tqdm
+
+from . import __version__
+from .encrypted_parquet import save_encrypted_dataset
+from .encryption import Encryption
+from .image_reading import check_image_format
+from .keys import SecretKey
+from .plain_source import PlainSource, open_source
+from .publishable_columns import DEFAULT_KEEP_COLUMNS, check_columns, encrypted_features
+from .row_encryption import DROPPED_BOXES_COLUMN, OBJECTS_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
+from .row_order import in_random_order
+from .unfinished_folder import check_is_free, is_complete, put_in_place, unfinished_folder
+
+logger = logging.getLogger(__name__)
+
+# Rows of one piece: what a kill can cost, and what a worker holds at once.
+_PIECE_ROWS = 64
+_MAX_LOGGED_ROWS = 50
+_NOTES = b"hipmr"
+_RESULT = "result"
+
+_Workers = Callable[[Iterable["_Piece"]], Iterator[int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class EncryptionJob:
+    """What is to be done with every row; see `encrypt_dataset` for the arguments.
+
+    Args:
+        encryption, key, image_column, image_format, jpeg_quality, on_error: as there.
+        keep_columns: as there; None keeps label and objects where they exist.
+        shuffle_rows: put the rows of each split into random order.
+    """
+
+    encryption: Encryption
+    key: SecretKey | None = None
+    image_column: str = "image"
+    keep_columns: tuple[str, ...] | None = None
+    image_format: str = "png"
+    jpeg_quality: int = 95
+    on_error: str = "raise"
+    shuffle_rows: bool = False
+
+    def __post_init__(self) -> None:
+        check_image_format(self.image_format, self.jpeg_quality)
+        if self.key is not None and not self.encryption.draws_randomness:
+            raise ValueError("key: these settings draw no randomness, so a key has no effect; leave it out.")
+
+    def identity(self, source: PlainSource) -> dict[str, Any]:
+        """Return what must be the same when a run goes on: all that rows depend on; no key, no name."""
+        return {
+            "release": __version__,
+            "source": source.identity,
+            "encryption": self.encryption.to_dict(),
+            "key": None if self.key is None else self.key.key_id,
+            "keep_columns": None if self.keep_columns is None else list(self.keep_columns),
+            "image": [self.image_column, self.image_format, self.jpeg_quality],
+            "piece_rows": _PIECE_ROWS,
+        }
+
+    def function_for(self, plain: IterableDataset) -> tuple[RowEncryption, Features]:
+        """Return the function that encrypts rows of a split, and the features that come out."""
+        keep = DEFAULT_KEEP_COLUMNS if self.keep_columns is None else self.keep_columns
+        with_nonce = self.key is not None
+        kept = check_columns(plain, self.encryption, self.image_column, keep, with_nonce=with_nonce)
+        function = RowEncryption(
+            self.encryption,
+            self.image_column,
+            kept,
+            key=self.key,
+            image_format=self.image_format,
+            jpeg_quality=self.jpeg_quality,
+            on_error=self.on_error,
+            count_rows=True,
+        )
+        features = encrypted_features(plain.features, function)
+        if OBJECTS_COLUMN in features:
+            function = dataclasses.replace(function, object_fields=tuple(features[OBJECTS_COLUMN]))
+        return function, features
+
+
+@dataclasses.dataclass(frozen=True)
+class _Piece:
+    """Some rows on their way to a worker, and the file that they go to."""
+
+    function: RowEncryption
+    features: Features
+    rows: dict[str, list[Any]]
+    start: int
+    path: Path
+
+
+def encrypt_source(
+    job: EncryptionJob,
+    source: Sequence[str],
+    output_dir: Path,
+    *,
+    config_name: str | None = None,
+    num_proc: int = 1,
+) -> Path:
+    """Encrypt a source into a new folder, as `save_encrypted_dataset` writes it; streaming, and resumable.
+
+    Finished pieces lie beside the folder, in `.NAME.unfinished`: encrypted rows only. A run with the same
+    arguments takes them over, so that every row comes once, whatever killed the run before.
+
+    Args:
+        job: what is done with every row.
+        source, config_name: as in `open_source`.
+        output_dir: a folder that does not exist yet or is empty.
+        num_proc: worker processes.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        FileExistsError: output_dir is in use; raised before any work.
+        RowEncryptionError: a picture cannot be encrypted.
+        ValueError: an argument does not fit; or pieces of a run with other arguments are there.
+
+    Example:
+
+        >>> import tempfile, PIL.Image
+        >>> from hipmr_hf import MixingUp
+        >>> parent = Path(tempfile.mkdtemp())
+        >>> (parent / "plain").mkdir()
+        >>> PIL.Image.new("RGB", (32, 32)).save(parent / "plain" / "john.png")
+        >>> job = EncryptionJob(MixingUp(patch_size=8))
+        >>> folder = encrypt_source(job, [str(parent / "plain")], parent / "encrypted")
+        >>> sorted(path.name for path in folder.rglob("*.*"))
+        ['encryption_config.json', 'train-00000-of-00001.parquet']
+    """
+    if num_proc < 1:
+        raise ValueError(f"num_proc: got {num_proc}, allowed are whole numbers from 1.")
+    check_is_free(output_dir)
+    with _workers(num_proc, job.key) as workers, _plain(job, source, config_name) as plain:
+        functions = {name: job.function_for(split) for name, split in plain.splits.items()}
+        with unfinished_folder(output_dir, job.identity(plain)) as work:
+            if is_complete(output_dir):  # the run before was killed while it tidied up
+                return output_dir
+            for name, split in plain.splits.items():
+                _encrypt_split(split, *functions[name], work / name, workers, plain.num_rows[name])
+            result = _join({name: features for name, (_, features) in functions.items()}, work, job)
+            put_in_place(result, output_dir)
+    return output_dir
+
+
+def _plain(
+    job: EncryptionJob, source: Sequence[str], config_name: str | None
+) -> contextlib.AbstractContextManager[PlainSource]:
+    return open_source(source, image_column=job.image_column, config_name=config_name)
+
+
+def _encrypt_split(
+    plain: IterableDataset,
+    function: RowEncryption,
+    features: Features,
+    folder: Path,
+    workers: "_Workers",
+    num_rows: int | None,
+) -> None:
+    folder.mkdir(exist_ok=True)
+    columns = [function.image_column, *function.kept_columns]
+    rows = plain.with_format(None).select_columns(columns)
+    rows = rows.cast_column(function.image_column, Image(decode=False))
+    done = next(i for i in itertools.count() if not _piece_path(folder, i).exists())
+    if done:
+        logger.warning("Going on after %d rows that an earlier run has finished.", done * _PIECE_ROWS)
+        rows = rows.skip(done * _PIECE_ROWS)
+    pieces = (
+        _Piece(function, features, batch, i * _PIECE_ROWS, _piece_path(folder, i))
+        for i, batch in enumerate(rows.iter(batch_size=_PIECE_ROWS), start=done)
+        if not _piece_path(folder, i).exists()
+    )
+    start = {"initial": done * _PIECE_ROWS, "total": num_rows}
+    with tqdm(desc=f"Encrypting {folder.name}", unit=" rows", disable=None, **start) as bar:
+        for count in workers(pieces):
+            bar.update(count)
+
+
+def _piece_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:08d}.parquet"
+
+
+def _encrypt_piece(piece: _Piece) -> int:
+    """Encrypt the rows of a piece and write them, wholly or not at all; returns their number."""
+    count = len(piece.rows[piece.function.image_column])
+    numbers = range(piece.start, piece.start + count)
+    columns = piece.function(piece.rows, numbers)
+    done, dropped = columns.pop(ROW_NUMBER_COLUMN), sum(columns.pop(DROPPED_BOXES_COLUMN))
+    notes = json.dumps({"skipped": sorted(set(numbers) - set(done)), "dropped": dropped})
+    table = pa.Table.from_pydict(columns, schema=piece.features.arrow_schema)
+    beside = piece.path.with_suffix(f".{os.getpid()}")
+    pq.write_table(table.replace_schema_metadata({_NOTES: notes}), beside)
+    os.replace(beside, piece.path)
+    return count
+
+
+def _join(features: dict[str, Features], work: Path, job: EncryptionJob) -> Path:
+    """Write the pieces as one dataset, without what they noted; returns its folder."""
+    for left in (*work.glob(f"{_RESULT}*"), *work.glob(f".{_RESULT}*")):  # of a run that was killed
+        shutil.rmtree(left)
+    splits = {}
+    for name, of_split in features.items():
+        paths = sorted((work / name).glob("*.parquet"))
+        _report(name, [pq.read_schema(path).metadata[_NOTES] for path in paths])
+        if job.shuffle_rows:
+            paths = in_random_order(paths, work / f"{_RESULT}-{name}")
+        splits[name] = IterableDataset.from_generator(
+            _rows_of, features=of_split, gen_kwargs={"paths": paths}
+        )
+    return save_encrypted_dataset(IterableDatasetDict(splits), job.encryption, work / _RESULT)
+
+
+def _rows_of(paths: list[Path]) -> Iterator[dict[str, Any]]:
+    for path in paths:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=_PIECE_ROWS):
+            yield from batch.to_pylist()
+
+
+def _report(split: str, notes: Iterable[bytes]) -> None:
+    read = [json.loads(note) for note in notes]
+    skipped = [row for note in read for row in note["skipped"]]
+    if skipped:
+        listed = ", ".join(map(str, skipped[:_MAX_LOGGED_ROWS]))
+        more = f" and {len(skipped) - _MAX_LOGGED_ROWS} more" if len(skipped) > _MAX_LOGGED_ROWS else ""
+        logger.warning("Skipped %d rows of %s: %s%s.", len(skipped), split, listed, more)
+    if dropped := sum(note["dropped"] for note in read):
+        logger.warning("Dropped %d objects in %s whose area lies outside of the crop.", dropped, split)
+
+
+@contextlib.contextmanager
+def _workers(num_proc: int, key: SecretKey | None) -> Iterator["_Workers"]:
+    """Give a function that encrypts pieces, here or in other processes, and yields their row counts."""
+    if num_proc == 1:
+        yield functools.partial(map, _encrypt_piece)
+        return
+    forked = "fork" in get_all_start_methods()
+    if key is not None and not forked:
+        raise ValueError(
+            f"num_proc: got {num_proc} with a key, but this system cannot fork and a key is never sent to "
+            "another process; leave num_proc out."
+        )
+    pool = ProcessPoolExecutor(num_proc, mp_context=get_context("fork" if forked else "spawn"))
+    try:
+        # All workers start now, while this process has no thread that a fork could cut in two.
+        list(pool.map(abs, range(num_proc)))
+        yield functools.partial(_in_pool, pool, num_proc + 1)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_pool(pool: ProcessPoolExecutor, limit: int, pieces: Iterable[_Piece]) -> Iterator[int]:
+    """Keep `limit` pieces in the pool, not all: each holds its source pictures."""
+    pieces, running = iter(pieces), set()
+    while True:
+        for piece in itertools.islice(pieces, limit - len(running)):
+            running.add(pool.submit(_encrypt_piece, piece))
+        if not running:
+            return
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield future.result()

@@ -1,0 +1,274 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import datasets
+import numpy as np
+import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import ClassLabel, Dataset, Features, Image, Value
+
+from hipmr_hf.cli import main
+from hipmr_hf.encryption import Encryption, MixingUp, RandomShuffling
+from hipmr_hf.image_reading import read_image
+
+CANARY = "john_doe_canary"
+RS = ("--image-size", "32", "--patch-size", "8")
+MI = ("--strategy", "mi", "--patch-size", "8")
+
+
+def picture(seed: int) -> PIL.Image.Image:
+    return PIL.Image.fromarray(np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path, monkeypatch):
+    """A cache of its own, so that a test sees what a run leaves there."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    folder = tmp_path / "plain"
+    for i in range(6):
+        path = folder / ("cat", "dog")[i % 2] / f"{CANARY}_{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(i).save(path)
+    return folder
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def rows_of(folder: Path, split: str = "train") -> list[dict]:
+    paths = sorted((folder / "data").glob(f"{split}-*.parquet"))
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def only_error(capsys) -> str:
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1, captured
+    assert captured.err.startswith("hipmr: error: ")
+    return captured.err
+
+
+# The command itself
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    start = time.process_time()
+    code = (
+        "import sys, time\nfrom hipmr_hf.cli import main\n"
+        "assert main(['encrypt', '--help']) == 0\n"
+        "heavy = {'numpy', 'torch', 'datasets', 'pyarrow', 'transformers', 'huggingface_hub'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "assert time.process_time() < 1\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "--strategy {rs,mi}" in result.stdout and time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["encrypt"], ["keygen"]])
+def test_arguments_that_argparse_refuses_are_bad_input(arguments, capsys):
+    assert run(*arguments) == 2
+    assert capsys.readouterr().err.startswith("usage: hipmr")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def fail(options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("hipmr_hf.commands.env.run", fail)
+    with pytest.raises(ZeroDivisionError):
+        run("env")
+
+
+def test_env_prints_versions_and_no_path(capsys):
+    assert run("env") == 0
+    printed = capsys.readouterr().out
+    assert f"datasets: {datasets.__version__}" in printed and str(Path.home()) not in printed
+
+
+def test_a_key_is_private_and_never_overwritten(tmp_path, capsys):
+    assert run("keygen", tmp_path / "a.key") == 0
+    before = (tmp_path / "a.key").read_bytes()
+    assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o600
+    assert before.split()[-1].decode() not in capsys.readouterr().out
+    assert run("keygen", tmp_path / "a.key") == 2
+    assert "never overwritten" in only_error(capsys) and (tmp_path / "a.key").read_bytes() == before
+
+
+# encrypt and decrypt
+
+
+def test_a_folder_of_images_becomes_a_dataset_without_names(images, tmp_path):
+    assert run("encrypt", images, "--output-dir", tmp_path / "out", *MI, "--sub-patch-grid", 4) == 0
+    mixing = MixingUp(patch_size=8, sub_patch_grid=4)
+    assert Encryption.from_pretrained(tmp_path / "out") == mixing
+    loaded = datasets.load_dataset(str(tmp_path / "out"), split="train")
+    assert loaded.features == Features({"image": Image(), "label": ClassLabel(names=["cat", "dog"])})
+    assert loaded["label"][:] == [0, 0, 0, 1, 1, 1]
+    for row, seed in zip(loaded, (0, 2, 4, 1, 3, 5), strict=True):
+        assert (np.asarray(row["image"]) == np.asarray(mixing(picture(seed)))).all()
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.*"))
+    assert CANARY.encode() not in everything + repr(rows_of(tmp_path / "out")).encode()
+
+
+def test_what_a_key_encrypted_it_decrypts(images, tmp_path):
+    run("keygen", tmp_path / "a.key")
+    key = ("--key-file", tmp_path / "a.key")
+    assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS, *key, "--num-proc", 2) == 0
+    assert run("decrypt", tmp_path / "out", "--output-dir", tmp_path / "back", *key) == 0
+    back = rows_of(tmp_path / "back")
+    assert [row["label"] for row in back] == [0, 0, 0, 1, 1, 1] and "nonce" not in back[0]
+    for row, seed in zip(back, (0, 2, 4, 1, 3, 5), strict=True):
+        assert (read_image(row["image"]["bytes"]) == np.asarray(picture(seed))).all()
+    assert (tmp_path / "back").stat().st_mode & 0o077 == 0
+
+
+def test_parquet_files_of_other_programs_are_read(tmp_path):
+    file = tmp_path / "cat.png"
+    picture(0).save(file)
+    for i in range(2):
+        table = pa.table({"image": [file.read_bytes()] * 3, "label": [i] * 3, "name": [CANARY] * 3})
+        pq.write_table(table, tmp_path / f"{i}.parquet")
+    sources = (tmp_path / "0.parquet", tmp_path / "1.parquet")
+    assert run("encrypt", *sources, "--output-dir", tmp_path / "out", *MI) == 0
+    rows = rows_of(tmp_path / "out")
+    assert [row["label"] for row in rows] == [0, 0, 0, 1, 1, 1] and set(rows[0]) == {"image", "label"}
+
+
+def test_columns_are_kept_by_name(tmp_path):
+    features = Features({"scan": Image(), "stain": Value("string")})
+    Dataset.from_dict({"scan": [picture(0)], "stain": ["H&E"]}, features=features).to_parquet(
+        tmp_path / "a.parquet"
+    )
+    options = ("--image-column", "scan", "--keep-columns", "stain", "--image-format", "jpeg")
+    assert run("encrypt", tmp_path / "a.parquet", "--output-dir", tmp_path / "out", *RS, *options) == 0
+    (row,) = rows_of(tmp_path / "out")
+    assert row["stain"] == "H&E" and row["scan"]["bytes"].startswith(b"\xff\xd8")
+
+
+def test_rows_can_be_put_into_random_order(tmp_path):
+    features = Features({"image": Image(), "label": Value("int64")})
+    rows = {"image": [picture(0)] * 130, "label": list(range(130))}
+    Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "a.parquet")
+    assert (
+        run("encrypt", tmp_path / "a.parquet", "--output-dir", tmp_path / "out", *MI, "--shuffle-rows") == 0
+    )
+    labels = [row["label"] for row in rows_of(tmp_path / "out")]
+    assert labels != list(range(130)) and sorted(labels) == list(range(130))
+
+
+def test_no_plain_copy_and_no_name_outlives_a_run(images, tmp_path, private_cache, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS) == 0
+    assert files_in(tmp_path / "temporary") == []
+    assert all(name.endswith(".lock") for name in files_in(private_cache))
+    assert {path.name for path in tmp_path.iterdir()} <= {"plain", "out", "temporary", "cache"}
+
+
+# Bad input: one line, and nothing half-written
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--patch-size", "7"), "image_size"),
+        (("--image-size", "1", "2", "3"), "--image-size: got"),
+        (("--strategy", "mi", "--interval", "2"), "--interval: only --strategy rs has it"),
+        (("--jpeg-quality", "0"), "jpeg_quality: got 0"),
+        (("--num-proc", "0"), "num_proc: got 0"),
+        (("--keep-columns", "patient"), "no column 'patient'"),
+        (("--image-column", "picture"), "'picture' is not there"),
+        (("--key-file", "missing.key"), "missing.key"),
+    ],
+)
+def test_bad_options_are_told_before_any_work(options, message, images, tmp_path, capsys):
+    assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS, *options) == 2
+    assert message in only_error(capsys)
+    assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("source", ["missing", "no/such/folder"])
+def test_a_source_that_is_not_there_is_told(source, tmp_path, capsys, monkeypatch):
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+
+    def refuse(self, repo_id):
+        raise HFValidationError(repo_id)
+
+    monkeypatch.setattr(HfApi, "dataset_info", refuse)
+    assert run("encrypt", source, "--output-dir", tmp_path / "out") == 2
+    assert "is neither a folder, nor a parquet file" in only_error(capsys)
+
+
+def test_an_output_in_use_is_refused(images, tmp_path, capsys):
+    assert run("encrypt", images, "--output-dir", images) == 2
+    assert "is not an empty folder" in only_error(capsys)
+
+
+def test_a_picture_that_cannot_be_encrypted_stops_or_is_left_out(images, tmp_path, capsys, caplog):
+    (images / "cat" / f"{CANARY}_2.png").write_bytes(b"no picture")
+    command = ("encrypt", images, "--output-dir", tmp_path / "out", *RS)
+    assert run(*command) == 2
+    error = only_error(capsys)
+    assert "row 1 (counted from 0) cannot be encrypted" in error and CANARY not in error
+    assert not list(tmp_path.glob("*out*"))
+    assert run(*command, "--on-error", "skip") == 0
+    assert len(rows_of(tmp_path / "out")) == 5 and "Skipped 1 rows of train: 1." in caplog.text
+
+
+def test_what_cannot_be_decrypted_says_so_before_any_work(images, tmp_path, capsys):
+    run("keygen", tmp_path / "a.key")
+    key = ("--key-file", tmp_path / "a.key")
+    run("encrypt", images, "--output-dir", tmp_path / "one-time", *RS)
+    run("encrypt", images, "--output-dir", tmp_path / "eroded", *RS, "--interval", 2, *key)
+    for name, reason in (("one-time", "encrypted without a key"), ("eroded", "interval=2 lost pixels")):
+        capsys.readouterr()
+        assert run("decrypt", tmp_path / name, "--output-dir", tmp_path / "back", *key) == 2
+        assert reason in only_error(capsys) and not list(tmp_path.glob("*back*"))
+
+
+# Going on after an interruption
+
+
+def test_a_run_that_stopped_goes_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("hipmr_hf.resumable_encryption._PIECE_ROWS", 4)
+    features = Features({"image": Image(), "label": Value("int64")})
+    rows = {"image": [picture(0)] * 18, "label": list(range(18))}
+    Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "a.parquet")
+    command = ("encrypt", tmp_path / "a.parquet", "--output-dir", tmp_path / "out", *RS)
+
+    import hipmr_hf.resumable_encryption as module
+
+    encrypt, done = module._encrypt_piece, []
+
+    def interrupted(piece):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(piece.path)
+        return encrypt(piece)
+
+    monkeypatch.setattr(module, "_encrypt_piece", interrupted)
+    assert run(*command) == 130
+    assert "the same command goes on" in caplog.text and not (tmp_path / "out").exists()
+    finished = [path.read_bytes() for path in done]
+    monkeypatch.setattr(module, "_encrypt_piece", encrypt)
+    assert run(*command, "--interval", 2) == 2  # other settings do not mix with those rows
+    assert [path.read_bytes() for path in done] == finished
+    assert run(*command) == 0
+    assert [row["label"] for row in rows_of(tmp_path / "out")] == list(range(18))
+    assert "Going on after 12 rows" in caplog.text and not list(tmp_path.glob(".out*"))
+    assert Encryption.from_pretrained(tmp_path / "out") == RandomShuffling(image_size=32, patch_size=8)
