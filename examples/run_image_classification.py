@@ -7,7 +7,7 @@ The dataset is a folder or Hub repository with `encryption_config.json`, as `enc
         --learning_rate 1e-3 --turns flips --label_smoothing_factor 0.1 --drop_path_rate 0.1
 
 Add `--push_to_hub` to publish the checkpoint, `--model_name_or_path` to go on from one, or name a YAML file
-with these arguments instead of them. The result is config + safetensors + processor + encryption settings,
+with arguments in first place. A killed run goes on from its last checkpoint when it is started again. The result is config + safetensors + processor + encryption settings,
 which `AutoModelForImageClassification.from_pretrained(output_dir)` loads.
 """
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import yaml
 from datasets import DatasetDict, load_dataset
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -131,11 +132,14 @@ class RecipeTrainer(Trainer):
         return decaying_parameters(model)
 
 
-def parse_arguments():
+def parse_arguments(arguments: list[str]):
+    """Read the command line; a YAML file in first place gives defaults for what follows it."""
+    if arguments and arguments[0].endswith((".yaml", ".yml")):
+        recipe = yaml.safe_load(Path(arguments[0]).read_text())
+        defaults = [part for name, value in recipe.items() for part in (f"--{name}", str(value))]
+        arguments = defaults + arguments[1:]
     parser = HfArgumentParser((DataArguments, ModelArguments, RecipeArguments, TrainingArguments))
-    if len(sys.argv) == 2 and sys.argv[1].endswith((".yaml", ".yml")):
-        return parser.parse_yaml_file(sys.argv[1])
-    return parser.parse_args_into_dataclasses()
+    return parser.parse_args_into_dataclasses(arguments)
 
 
 def load_splits(data: DataArguments, seed: int) -> DatasetDict:
@@ -185,8 +189,8 @@ def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArgumen
     return encryption, model, processor
 
 
-def main() -> dict[str, float]:
-    data, model_args, recipe, training = parse_arguments()
+def main(arguments: list[str]) -> dict[str, float]:
+    data, model_args, recipe, training = parse_arguments(arguments)
     training.remove_unused_columns = False
     training.ddp_find_unused_parameters = False
     set_seed(training.seed)
@@ -245,4 +249,4 @@ def main() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

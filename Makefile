@@ -1,0 +1,37 @@
+# Everything runs in .venv, which is made on first use; nothing else is needed but Python 3.10+ and a registry.
+PYTHON ?= python3
+BIN := .venv/bin
+# The tests and the quick start run small models, where more threads cost more than they bring.
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: install quickstart test quality style results clean
+
+install: .venv/.installed
+
+.venv/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[examples,tests,quality]"
+	touch $@
+
+quickstart: install
+	$(BIN)/python examples/quickstart.py --output_dir outputs/quickstart
+
+test: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+quality: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+style: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The accuracy table of README; DATA holds eurosat_train_6k.parquet and eurosat_test_1500.parquet.
+DATA ?= ../shared/data
+results: install
+	$(BIN)/python benchmarks/eurosat_accuracy.py --data_dir $(DATA) --jobs 2
+
+clean:
+	rm -rf .venv outputs build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis
