@@ -24,6 +24,10 @@ _MODULE_OF_NAME = {
     "PEViTForImageClassification": "models",
     "PEViTForImageClassificationWithTeacher": "models",
     "PEViTImageProcessorPil": "models",
+    "PEYolosConfig": "models",
+    "PEYolosModel": "models",
+    "PEYolosForObjectDetection": "models",
+    "PEYolosImageProcessorPil": "models",
 }
 
 __all__ = list(_MODULE_OF_NAME)

@@ -9,21 +9,22 @@ from transformers import AutoConfig, AutoImageProcessor
 from transformers.utils import is_torch_available
 
 from .configuration_pevit import PEViTConfig
+from .configuration_peyolos import PEYolosConfig
 from .image_processing_pevit import PEViTImageProcessorPil
+from .image_processing_peyolos import PEYolosImageProcessorPil
 
-__all__ = ["PEViTConfig", "PEViTImageProcessorPil"]
+__all__ = ["PEViTConfig", "PEViTImageProcessorPil", "PEYolosConfig", "PEYolosImageProcessorPil"]
 
 # `register` makes the Auto classes find these classes in this process; `register_for_auto_class` makes
 # save_pretrained copy their code beside the weights, for processes that do not have this package.
-AutoConfig.register(PEViTConfig.model_type, PEViTConfig, exist_ok=True)
-AutoImageProcessor.register(
-    PEViTConfig, image_processor_classes={"pil": PEViTImageProcessorPil}, exist_ok=True
-)
-PEViTConfig.register_for_auto_class("AutoConfig")
-PEViTImageProcessorPil.register_for_auto_class("AutoImageProcessor")
+for _config, _processor in ((PEViTConfig, PEViTImageProcessorPil), (PEYolosConfig, PEYolosImageProcessorPil)):
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    AutoImageProcessor.register(_config, image_processor_classes={"pil": _processor}, exist_ok=True)
+    _config.register_for_auto_class("AutoConfig")
+    _processor.register_for_auto_class("AutoImageProcessor")
 
 if is_torch_available():
-    from transformers import AutoModel, AutoModelForImageClassification
+    from transformers import AutoModel, AutoModelForImageClassification, AutoModelForObjectDetection
 
     from .modeling_pevit import (
         PEViTForImageClassification,
@@ -31,12 +32,16 @@ if is_torch_available():
         PEViTModel,
         PEViTPreTrainedModel,
     )
+    from .modeling_peyolos import PEYolosForObjectDetection, PEYolosModel, PEYolosPreTrainedModel
 
     __all__ += [
         "PEViTForImageClassification",
         "PEViTForImageClassificationWithTeacher",
         "PEViTModel",
         "PEViTPreTrainedModel",
+        "PEYolosForObjectDetection",
+        "PEYolosModel",
+        "PEYolosPreTrainedModel",
     ]
 
     AutoModel.register(PEViTConfig, PEViTModel, exist_ok=True)
@@ -47,3 +52,8 @@ if is_torch_available():
     PEViTModel.register_for_auto_class("AutoModel")
     PEViTForImageClassification.register_for_auto_class("AutoModelForImageClassification")
     PEViTForImageClassificationWithTeacher.register_for_auto_class("AutoModelForImageClassification")
+
+    AutoModel.register(PEYolosConfig, PEYolosModel, exist_ok=True)
+    AutoModelForObjectDetection.register(PEYolosConfig, PEYolosForObjectDetection, exist_ok=True)
+    PEYolosModel.register_for_auto_class("AutoModel")
+    PEYolosForObjectDetection.register_for_auto_class("AutoModelForObjectDetection")

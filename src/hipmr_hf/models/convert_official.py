@@ -217,13 +217,14 @@ def convert_pevit_state_dict(
         fits = bool(renamed) and all(new_name in expected for new_name in renamed)
         (taken if fits else dropped).append(name)
         weights.update(renamed if fits else {})
-    _check_shapes(weights, expected)
+    check_shapes(weights, expected)
     model.load_state_dict(weights, strict=False)
     new = tuple(name for name in expected if name not in weights)
     return model, ConversionReport(tuple(taken), tuple(dropped), new)
 
 
-def _check_shapes(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+def check_shapes(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Raise `ValueError` for a tensor that does not have the shape of the same name in `expected`."""
     for name, tensor in weights.items():
         if tensor.shape != expected[name].shape:
             raise ValueError(
@@ -235,6 +236,7 @@ def _check_shapes(weights: Mapping[str, torch.Tensor], expected: Mapping[str, to
 
 __all__ = [
     "ConversionReport",
+    "check_shapes",
     "convert_pevit_state_dict",
     "infer_pevit_config",
     "load_state_dict",

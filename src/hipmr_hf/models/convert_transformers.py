@@ -29,7 +29,7 @@ _RENAMED = (
     (r"(?:cls_)?classifier\.(weight|bias)", r"classifier.\1"),
     (r"distillation_classifier\.(weight|bias)", r"distillation_classifier.\1"),
 )
-_SHARED_SETTINGS = (
+SHARED_SETTINGS = (
     "hidden_size",
     "num_hidden_layers",
     "num_attention_heads",
@@ -69,7 +69,7 @@ def load_pevit_from_transformers(
     model, report = convert_transformers_state_dict(
         _load_state_dict(checkpoint, source), source, position_encoding=position_encoding
     )
-    statistics = _image_statistics(checkpoint)
+    statistics = image_statistics(checkpoint)
     return model, PEViTImageProcessorPil(patch_size=model.config.patch_size, **statistics), report
 
 
@@ -119,7 +119,7 @@ def _rename(name: str) -> str | None:
 def _config_for(
     state_dict: Mapping[str, torch.Tensor], source: PreTrainedConfig, position_encoding: str
 ) -> PEViTConfig:
-    settings: dict[str, Any] = {name: getattr(source, name) for name in _SHARED_SETTINGS}
+    settings: dict[str, Any] = {name: getattr(source, name) for name in SHARED_SETTINGS}
     if isinstance(settings["image_size"], (tuple, list)):
         settings["image_size"] = tuple(settings["image_size"])
     return PEViTConfig(
@@ -149,7 +149,7 @@ def _load_state_dict(checkpoint: str, source: PreTrainedConfig) -> dict[str, tor
     return {f"{source.model_type}.{name}": tensor for name, tensor in base.items()}
 
 
-def _image_statistics(checkpoint: str) -> dict[str, Any]:
+def image_statistics(checkpoint: str) -> dict[str, Any]:
     """Mean and deviation that the checkpoint's own processor normalises with."""
     try:
         settings, _ = ImageProcessingMixin.get_image_processor_dict(checkpoint)
@@ -159,4 +159,9 @@ def _image_statistics(checkpoint: str) -> dict[str, Any]:
     return {name: settings[name] for name in names if settings.get(name) is not None}
 
 
-__all__ = ["convert_transformers_state_dict", "load_pevit_from_transformers"]
+__all__ = [
+    "SHARED_SETTINGS",
+    "convert_transformers_state_dict",
+    "image_statistics",
+    "load_pevit_from_transformers",
+]

@@ -33,7 +33,7 @@ def eager_attention_forward(
 
 
 class PEViTAttention(nn.Module):
-    """Multi-head self-attention over all tokens, without a mask."""
+    """Multi-head self-attention over all tokens that a mask leaves."""
 
     def __init__(self, config: PEViTConfig):
         super().__init__()
@@ -48,7 +48,10 @@ class PEViTAttention(nn.Module):
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(
-        self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(batch, tokens, hidden_size) to the same shape, and the weights if the implementation has them."""
         head_shape = (*hidden_states.shape[:-1], -1, self.head_dim)
@@ -61,7 +64,7 @@ class PEViTAttention(nn.Module):
         )
         dropout = self.attention_dropout if self.training else 0.0
         output, weights = attention(
-            self, query, key, value, None, dropout=dropout, scaling=self.scaling, **kwargs
+            self, query, key, value, attention_mask, dropout=dropout, scaling=self.scaling, **kwargs
         )
         return self.o_proj(output.flatten(2)), weights
 
@@ -111,7 +114,7 @@ class PEViTLayer(GradientCheckpointingLayer):
         self.drop_path = PEViTDropPath(drop_path_rate)
 
     def forward(self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]) -> torch.Tensor:
-        """(batch, tokens, hidden_size) to the same shape."""
+        """(batch, tokens, hidden_size) to the same shape; `kwargs` may hold an `attention_mask`."""
         attended, _ = self.attention(self.layernorm_before(hidden_states), **kwargs)
         hidden_states = hidden_states + self.drop_path(self.dropout(attended))
         transformed = self.mlp(self.layernorm_after(hidden_states))
