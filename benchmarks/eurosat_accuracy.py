@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from datasets import Dataset, DatasetDict, disable_progress_bars
+from datasets import disable_progress_bars, load_dataset
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling, encrypt_dataset, save_encrypted_dataset
 
@@ -81,7 +81,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def prepare_data(setting: Setting, args: argparse.Namespace) -> Path:
-    """Encrypt EuroSAT once per setting; the plain images are linked, never copied into a cache."""
+    """Encrypt EuroSAT once per setting, as a stream; for the plain rows its files are linked."""
     folder = args.output_dir / "data" / setting.data
     sources = {split: args.data_dir / f"eurosat_{name}.parquet" for split, name in
                (("train", "train_6k"), ("test", "test_1500"))}  # fmt: skip
@@ -92,8 +92,7 @@ def prepare_data(setting: Setting, args: argparse.Namespace) -> Path:
         for split, source in sources.items():
             (folder / "data" / f"{split}-00000-of-00001.parquet").symlink_to(source.resolve())
         return folder
-    plain = DatasetDict({split: Dataset.from_parquet(str(path), keep_in_memory=True, split=split)
-                         for split, path in sources.items()})  # fmt: skip
+    plain = load_dataset("parquet", data_files={k: str(v) for k, v in sources.items()}, streaming=True)
     save_encrypted_dataset(encrypt_dataset(plain, setting.encryption), setting.encryption, folder)
     return folder
 

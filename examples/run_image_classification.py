@@ -7,8 +7,9 @@ The dataset is a folder or Hub repository with `encryption_config.json`, as `enc
         --learning_rate 1e-3 --turns flips --label_smoothing_factor 0.1 --drop_path_rate 0.1
 
 Add `--push_to_hub` to publish the checkpoint, `--model_name_or_path` to go on from one, or name a YAML file
-with arguments in first place. A killed run goes on from its last checkpoint when it is started again. The result is config + safetensors + processor + encryption settings,
-which `AutoModelForImageClassification.from_pretrained(output_dir)` loads.
+with arguments in first place. A killed run goes on from its last checkpoint when it is started again. The
+result is config + safetensors + processor + encryption settings, which
+`AutoModelForImageClassification.from_pretrained(output_dir)` loads.
 """
 
 import json
