@@ -26,6 +26,8 @@ from hipmr_hf import Encryption, MixingUp, RandomShuffling, encrypt_dataset, sav
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "eurosat_accuracy.json"
+README = ROOT / "README.md"
+MARKS = ("<!-- eurosat_accuracy: start -->", "<!-- eurosat_accuracy: end -->")
 CURVES = ROOT / "docs" / "images" / "eurosat_curves.png"
 EVAL_EPOCHS = 5
 SIZE = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 3}
@@ -76,7 +78,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one core each")
     parser.add_argument("--validation", action="store_true", help="evaluate on 10 %% of the training images")
     parser.add_argument("--extra", nargs="+", default=[], help="name=value for run_image_classification.py")
-    parser.add_argument("--report", action="store_true", help="only print the table and draw the curves")
+    parser.add_argument("--report", action="store_true", help="only render the table and the curves")
     return parser.parse_args()
 
 
@@ -189,6 +191,13 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def put_into_readme(text: str) -> None:
+    """Replace what stands between the marks in README."""
+    start, end = MARKS
+    before, rest = README.read_text().split(start)
+    README.write_text(f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}")
+
+
 def draw_curves(results: list[dict], path: Path) -> None:
     """Draw the mean accuracy against the epochs, one line per setting."""
     import matplotlib
@@ -231,6 +240,7 @@ def main() -> None:
     results = load_results(args.results)
     print(table(results))
     if args.results == RESULTS:
+        put_into_readme(table(results))
         draw_curves(results, CURVES)
 
 
