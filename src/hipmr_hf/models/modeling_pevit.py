@@ -233,9 +233,8 @@ class PEViTForImageClassificationWithTeacher(PEViTPreTrainedModel):
 
     def __init__(self, config: PEViTConfig):
         if not config.use_distillation_token:
-            config = copy.deepcopy(
-                config
-            )  # the caller may build a model without the token from the same config
+            # The caller may build a model without the token from the same config.
+            config = copy.deepcopy(config)
             config.use_distillation_token = True
         super().__init__(config)
         self.num_labels = config.num_labels
@@ -260,8 +259,7 @@ class PEViTForImageClassificationWithTeacher(PEViTPreTrainedModel):
             labels (`torch.Tensor`, *optional*): As in [`PEViTForImageClassification`].
             teacher_logits (`torch.Tensor` of shape `(batch, num_labels)`, *optional*): A teacher's logits
                 for the same images. With labels, the loss is `(1 - alpha) * loss(cls_logits, labels) + alpha
-                * distillation(distillation_logits, teacher_logits)`; without them, it is the loss of
-                    `logits`.
+                * distillation(distillation_logits, teacher_logits)`; without them, it is the loss of `logits`.
 
         Returns:
             [`PEViTForImageClassificationWithTeacherOutput`].
