@@ -57,8 +57,8 @@ class PEViTConfig(PreTrainedConfig):
     Raises:
         StrictDataclassError: For a wrong type or value; the message names the argument and what is allowed.
 
-    Source: Hao et al., "Human-imperceptible, Machine-recognizable Images", sections on PEViT and RPE; sizes and
-    distillation from DeiT (Touvron et al., 2021).
+    Source: Hao et al., "Human-imperceptible, Machine-recognizable Images", sections on PEViT and RPE.
+    Sizes and distillation are those of DeiT (Touvron et al., 2021).
 
     Example:
 

@@ -259,7 +259,7 @@ class PEViTForImageClassificationWithTeacher(PEViTPreTrainedModel):
             labels (`torch.Tensor`, *optional*): As in [`PEViTForImageClassification`].
             teacher_logits (`torch.Tensor` of shape `(batch, num_labels)`, *optional*): A teacher's logits
                 for the same images. With labels, the loss is `(1 - alpha) * loss(cls_logits, labels) + alpha
-                * distillation(distillation_logits, teacher_logits)`; without them, it is the loss of `logits`.
+                * distillation(distillation_logits, teacher_logits)`; without them, that of `logits`.
 
         Returns:
             [`PEViTForImageClassificationWithTeacherOutput`].
