@@ -43,11 +43,10 @@ class PEYolosPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         std = self.config.initializer_range
-        if isinstance(module, nn.Conv2d):
+        if isinstance(
+            module, (nn.Conv2d, PEYolosHeadLinear)
+        ):  # the program leaves them as PyTorch makes them
             self._init_like_pytorch(module)
-        elif isinstance(module, PEYolosMLPHead):
-            for layer in module.layers:  # the program leaves its heads as PyTorch makes them
-                self._init_like_pytorch(layer)
         elif isinstance(module, nn.Linear):
             init.trunc_normal_(module.weight, std=std)
             if module.bias is not None:
@@ -176,6 +175,10 @@ class PEYolosModel(PEYolosPreTrainedModel):
         return create_bidirectional_mask(self.config, hidden_states, mask)
 
 
+class PEYolosHeadLinear(nn.Linear):
+    """A linear layer with an initialisation of its own."""
+
+
 class PEYolosMLPHead(nn.Module):
     """Three linear layers with ReLU between them."""
 
@@ -183,7 +186,7 @@ class PEYolosMLPHead(nn.Module):
         super().__init__()
         widths = [config.hidden_size] * 3 + [num_outputs]
         self.layers = nn.ModuleList(
-            nn.Linear(width, following) for width, following in itertools.pairwise(widths)
+            PEYolosHeadLinear(width, following) for width, following in itertools.pairwise(widths)
         )
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
