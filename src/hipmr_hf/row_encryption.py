@@ -35,8 +35,8 @@ class RowEncryption:
     """Encrypt the images of a batch of rows, and let the kept columns go along.
 
     `datasets` hashes the pickled state of this object to find a cached result. So the state holds all that
-    the result depends on: settings, options, the release, and the key, which pickles as its id. It is a
-    class of its own module, not a closure, so that workers import numpy, PIL and `datasets` with it, and never torch.
+    the result depends on: settings, options, the release, and the key, which pickles as its id. The class
+    stands in a module of its own, so that workers import numpy, PIL and `datasets` with it, and never torch.
 
     Args:
         encryption: the settings.
