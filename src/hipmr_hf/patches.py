@@ -39,6 +39,9 @@ def gather_patches(
     """
     batch, height, width, channels = images.shape
     cols, kept, margin = width // patch_size, patch_size - interval, interval // 2
+    size = (batch, positions.shape[1] * kept, positions.shape[2] * kept, channels)
+    if not batch:
+        return np.empty(size, np.uint8)
     # The element copied is one pixel row of one kept patch. Such rows start every patch_size pixels:
     # row y of the patch (row, col) of image b is number (b * height + row * patch_size + y) * cols + col.
     pixel_rows = np.ndarray(
