@@ -58,9 +58,7 @@ def gather_patches(
     )  # (batch, mosaic_rows, kept, mosaic_cols)
     # np.take is the fastest gather numpy has, but it would first copy a view that has gaps.
     mosaics = pixel_rows[index] if interval else np.take(pixel_rows, index, mode="clip")
-    return mosaics.view(np.uint8).reshape(
-        batch, positions.shape[1] * kept, positions.shape[2] * kept, channels
-    )
+    return mosaics.view(np.uint8).reshape(size)
 
 
 def erode_patches(images: np.ndarray, *, patch_size: int, interval: int) -> np.ndarray:

@@ -225,6 +225,40 @@ def test_bad_images_are_named(image, error, message):
         RandomShuffling(image_size=64)(image)
 
 
+@pytest.mark.parametrize("knobs", [{}, {"interval": 4}, {"sub_patch_grid": 2, "sub_patch_symmetries": True}])
+def test_an_empty_batch_is_an_empty_batch(knobs):
+    encryption = RandomShuffling(image_size=64, **knobs)
+    encrypted = encryption.encrypt_batch(np.zeros((0, 64, 64, 3), np.uint8))
+    assert encrypted.shape == (0, *encryption.encrypted_size, 3)
+
+
+@given(
+    st.sampled_from([2, 4, 6]),
+    st.integers(1, 4),
+    st.integers(2, 4),
+    st.sampled_from([0.0, 0.3]),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_encrypting_in_a_batch_and_alone_give_the_same(
+    patch, rows, cols, drop, mix, symmetries, normalization
+):
+    encryption = RandomShuffling(
+        image_size=(rows * patch, cols * patch),
+        patch_size=patch,
+        drop_ratio=drop,
+        sub_patch_grid=2 if mix else 1,
+        sub_patch_symmetries=symmetries,
+        patch_normalization=normalization,
+    )
+    images = np.random.default_rng(0).integers(0, 256, (3, rows * patch, cols * patch, 3), dtype=np.uint8)
+    key, nonces = SecretKey.generate(), [new_nonce() for _ in range(3)]
+    together = encryption.encrypt_batch(images, key=key, nonces=nonces, remember_nonces=False)
+    alone = [encryption(image, key=key, nonce=nonce) for image, nonce in zip(images, nonces, strict=True)]
+    np.testing.assert_array_equal(together, np.stack(alone))
+
+
 def test_a_batch_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"got 96x96 pixels, expected 64x64 \(image_size\).*prepare"):
         RandomShuffling(image_size=64).encrypt_batch(np.zeros((2, 96, 96, 3), np.uint8))
