@@ -16,6 +16,8 @@ from tqdm.auto import tqdm
 from .encryption import Encryption
 from .image_reading import encode_image, read_image
 from .keys import SecretKey
+from .leak_guard import key_id_in
+from .publishing import card_on_the_hub
 from .row_encryption import NONCE_COLUMN
 
 _BATCH_ROWS = 64
@@ -41,6 +43,7 @@ def decrypt_dataset_folder(encrypted: str, key: SecretKey, output_dir: Path) -> 
     if output_dir.exists():
         raise FileExistsError(f"output_dir: {output_dir} exists; name a new folder.")
     encryption = Encryption.from_pretrained(encrypted, repo_type="dataset")
+    _check_key(encrypted, key)
     splits = datasets.load_dataset(encrypted, streaming=True)
     for name, split in splits.items():
         _check_can_be_undone(encryption, key, name, split)
@@ -56,6 +59,19 @@ def decrypt_dataset_folder(encrypted: str, key: SecretKey, output_dir: Path) -> 
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return output_dir
+
+
+def _check_key(encrypted: str, key: SecretKey) -> None:
+    """Tell a wrong key from the id in the dataset card; without one the pictures will tell."""
+    is_local = Path(encrypted).is_dir()
+    card = Path(encrypted) / "README.md"
+    text = card_on_the_hub(encrypted, repo_type="dataset") if not is_local else None
+    found = key_id_in(card.read_text(encoding="utf-8") if is_local and card.exists() else text or "")
+    if found not in (None, key.key_id):
+        raise ValueError(
+            f"--key-file: it holds key {key.key_id}, but the dataset was encrypted with key {found}; give "
+            "the file of that key."
+        )
 
 
 def _check_can_be_undone(encryption: Encryption, key: SecretKey, name: str, split: IterableDataset) -> None:

@@ -22,8 +22,7 @@ _KEY_FILE = b"hipmr-hf secret key"
 _TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
 _LOCAL_PATH = re.compile(rb"(?:/(?:home|Users|root|mnt|tmp|scratch)/|\b[A-Z]:\\Users\\)[^\s\"'`<>)]+")
 _READ_BYTES = 2**24
-KEY_ID = re.compile(r"^ *key_id: *['\"]?([0-9a-f]{16})\b", re.MULTILINE)
-"""Where a dataset card's metadata name the id of the key, which is no secret."""
+_KEY_ID = re.compile(r"^ *key_id: *['\"]?([0-9a-f]{16})\b", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +106,7 @@ def find_leaks(folder: str | os.PathLike, *, keys: Sequence[SecretKey] = ()) -> 
     encryption = _read_settings(folder, leaks)
     remarks, num_rows = [], 0
     for split, shards in splits.items():
-        found = inspect_split(shards, encryption, keyed=_key_id_of(folder) is not None, keys=keys)
+        found = inspect_split(shards, encryption, keyed=_is_keyed(folder), keys=keys)
         leaks += [Leak(f"{split}, {place}", reason) for place, reason in found.leaks]
         remarks += [Leak(f"{split}, {place}", reason) for place, reason in found.remarks]
         num_rows += found.num_rows
@@ -161,11 +160,21 @@ def _read_settings(folder: Path, leaks: list[Leak]) -> Encryption | None:
     return None
 
 
-def _key_id_of(folder: Path) -> str | None:
-    """Return the key id that the dataset card names; it says that the rows were encrypted with a key."""
-    card = folder / "README.md"
-    match = KEY_ID.search(card.read_text(encoding="utf-8")) if card.is_file() else None
+def key_id_in(card: str) -> str | None:
+    """Return the id of the key that a dataset card names: its rows were encrypted with that key.
+
+    Example:
+
+        >>> key_id_in("  key_id: 9a9b3f5443294efc")
+        '9a9b3f5443294efc'
+    """
+    match = _KEY_ID.search(card)
     return match[1] if match else None
+
+
+def _is_keyed(folder: Path) -> bool:
+    card = folder / "README.md"
+    return card.is_file() and key_id_in(card.read_text(encoding="utf-8")) is not None
 
 
 def _in_file(name: str, path: Path, keys: Sequence[SecretKey]) -> Iterator[str]:

@@ -17,13 +17,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Image, IterableDataset, IterableDatasetDict
+from huggingface_hub import DatasetCard
 from tqdm.auto import tqdm
 
 from . import __version__
-from .encrypted_parquet import save_encrypted_dataset
+from .cards import DatasetFacts, column_in_words, dataset_card, save_card
+from .encrypted_parquet import DATA_FOLDER, save_encrypted_dataset
 from .encryption import Encryption
 from .image_reading import check_image_format
 from .keys import SecretKey
+from .leak_guard import check_no_leaks
 from .plain_source import PlainSource, open_source
 from .publishable_columns import DEFAULT_KEEP_COLUMNS, check_columns, encrypted_features
 from .row_encryption import DROPPED_BOXES_COLUMN, OBJECTS_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
@@ -116,23 +119,33 @@ def encrypt_source(
     *,
     config_name: str | None = None,
     num_proc: int = 1,
+    repo_id: str | None = None,
+    license: str | None = None,
+    on_complete: Callable[[Path], object] | None = None,
 ) -> Path:
     """Encrypt a source into a new folder, as `save_encrypted_dataset` writes it; streaming, and resumable.
 
-    Finished pieces lie beside the folder, in `.NAME.unfinished`: encrypted rows only. A run with the same
-    arguments takes them over, so that every row comes once, whatever killed the run before.
+    A dataset card goes with it, and nothing is put in place before its bytes were inspected for leaks; what
+    could identify people is logged. Finished pieces lie beside the folder, in `.NAME.unfinished`: encrypted
+    rows only. A run with the same arguments takes them over, so that every row comes once, whatever killed
+    the run before.
 
     Args:
         job: what is done with every row.
         source, config_name: as in `open_source`.
         output_dir: a folder that does not exist yet or is empty.
         num_proc: worker processes.
+        repo_id: where it will be published, for the card; by default the folder's name.
+        license: for the card.
+        on_complete: called with the folder when it is complete. If it raises, a run with the same arguments
+            encrypts nothing and calls it again.
 
     Returns:
         The path of the folder.
 
     Raises:
         FileExistsError: output_dir is in use; raised before any work.
+        LeakError: something in the result must not be published.
         RowEncryptionError: a picture cannot be encrypted.
         ValueError: an argument does not fit; or pieces of a run with other arguments are there.
 
@@ -146,7 +159,7 @@ def encrypt_source(
         >>> job = EncryptionJob(MixingUp(patch_size=8))
         >>> folder = encrypt_source(job, [str(parent / "plain")], parent / "encrypted")
         >>> sorted(path.name for path in folder.rglob("*.*"))
-        ['encryption_config.json', 'train-00000-of-00001.parquet']
+        ['README.md', 'encryption_config.json', 'train-00000-of-00001.parquet']
     """
     if num_proc < 1:
         raise ValueError(f"num_proc: got {num_proc}, allowed are whole numbers from 1.")
@@ -154,13 +167,41 @@ def encrypt_source(
     with _workers(num_proc, job.key) as workers, _plain(job, source, config_name) as plain:
         functions = {name: job.function_for(split) for name, split in plain.splits.items()}
         with unfinished_folder(output_dir, job.identity(plain)) as work:
-            if is_complete(output_dir):  # the run before was killed while it tidied up
-                return output_dir
-            for name, split in plain.splits.items():
-                _encrypt_split(split, *functions[name], work / name, workers, plain.num_rows[name])
-            result = _join({name: features for name, (_, features) in functions.items()}, work, job)
-            put_in_place(result, output_dir)
+            if not is_complete(output_dir):  # else the run before was stopped after that
+                for name, split in plain.splits.items():
+                    _encrypt_split(split, *functions[name], work / name, workers, plain.num_rows[name])
+                result = _join({name: features for name, (_, features) in functions.items()}, work, job)
+                save_card(_card(result, job, repo_id or output_dir.name, license), result)
+                _inspect(result, job)
+                put_in_place(result, output_dir)
+            if on_complete is not None:
+                on_complete(output_dir)
     return output_dir
+
+
+def _card(folder: Path, job: EncryptionJob, repo_id: str, license: str | None) -> DatasetCard:
+    splits: dict[str, int] = {}
+    for path in sorted((folder / DATA_FOLDER).iterdir()):
+        split = path.name.split("-")[0]
+        splits[split] = splits.get(split, 0) + pq.read_metadata(path).num_rows
+        features = Features.from_arrow_schema(pq.read_schema(path))
+    return dataset_card(
+        DatasetFacts(
+            repo_id,
+            job.encryption,
+            splits,
+            columns={name: column_in_words(feature) for name, feature in features.items()},
+            key_id=None if job.key is None else job.key.key_id,
+            image_format=job.image_format,
+            license=license,
+        )
+    )
+
+
+def _inspect(folder: Path, job: EncryptionJob) -> None:
+    report = check_no_leaks(folder, keys=[] if job.key is None else [job.key])
+    for remark in report.remarks:
+        logger.warning("Before you publish it: %s", remark)
 
 
 def _plain(

@@ -65,9 +65,9 @@ def unfinished_folder(output_dir: Path, identity: dict[str, Any]) -> Iterator[Pa
         try:
             yield folder
         except BaseException:  # KeyboardInterrupt too
-            if any(folder.rglob("*.parquet")):
+            if is_complete(output_dir) or any(folder.rglob("*.parquet")):
                 logger.warning(
-                    "What is encrypted so far lies in %s; the same command goes on from there.", folder
+                    "What is finished so far lies in %s; the same command goes on from there.", folder
                 )
             else:
                 shutil.rmtree(folder, ignore_errors=True)

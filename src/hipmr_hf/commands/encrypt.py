@@ -1,10 +1,14 @@
 """`hipmr encrypt`: from plain images to a folder or repository that may be published."""
 
 import argparse
+import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..encryption import Encryption
+    from ..keys import SecretKey
 
 HELP = "Encrypt an image folder, parquet files or a Hub dataset; no plain copy is made."
 
@@ -23,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_data_options(parser.add_argument_group("data"))
     hub = parser.add_argument_group("publishing")
     hub.add_argument("--push-to-hub", metavar="REPO", help="Dataset repository to publish the result in.")
+    hub.add_argument("--license", metavar="ID", help="License for the dataset card, such as cc-by-4.0.")
     hub.add_argument("--private", action="store_true", help="Create that repository private.")
 
 
@@ -112,8 +117,19 @@ def run(options: argparse.Namespace) -> None:
         Path(options.output_dir),
         config_name=options.config_name,
         num_proc=options.num_proc,
+        repo_id=options.push_to_hub,
+        license=options.license,
+        on_complete=None if options.push_to_hub is None else functools.partial(_publish, options, key),
     )
     print(f"Encrypted dataset: {folder}")
+
+
+def _publish(options: argparse.Namespace, key: "SecretKey | None", folder: "Path") -> None:
+    from ..publishing import push_encrypted_folder
+
+    keys = [] if key is None else [key]
+    address = push_encrypted_folder(folder, options.push_to_hub, private=options.private, keys=keys)
+    print(f"Published: {address}")
 
 
 def settings_from(options: argparse.Namespace) -> "Encryption":
