@@ -28,6 +28,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf.augmentation import EncryptedAugmentation
 from hipmr_hf.metrics import Accuracy
+from hipmr_hf.publishing import keep_off_the_hub
 from hipmr_hf.training import (
     build_pevit,
     build_vit_baseline,
@@ -228,6 +229,8 @@ def main(arguments: list[str]) -> dict[str, float]:
     )
 
     metrics = {}
+    if training.push_to_hub and trainer.is_world_process_zero():
+        keep_off_the_hub(training.output_dir)  # training_args.bin holds paths, and a token if one was given
     if encryption is not None and trainer.is_world_process_zero():
         encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
     if training.do_train:

@@ -10,6 +10,7 @@ serves what the last one had. It answers as the Hub does where clients look: sta
 
 import base64
 import dataclasses
+import fnmatch
 import hashlib
 import json
 import os
@@ -276,8 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def validate_yaml(self, body: bytes) -> None:
         content = json.loads(body)["content"]
-        errors = [] if content.startswith("---\n") else [{"message": "no metadata"}]
-        self._answer({"errors": errors, "warnings": []}, 400 if errors else 200)
+        warnings = [] if content.startswith("---\n") else [{"message": "empty or missing yaml metadata"}]
+        self._answer({"errors": [], "warnings": warnings})
 
     def info(self, body: bytes, kind: str, repo: str, revision: str | None = None) -> None:
         state = self.repository(kind, repo)
@@ -349,12 +350,15 @@ class _Handler(BaseHTTPRequestHandler):
     def preupload(self, body: bytes, kind: str, repo: str, revision: str) -> None:
         state = self.repository(kind, repo, write=True)
         files = state["commits"][_resolve(state, revision)]["files"]
-        answers = []
-        for file in json.loads(body)["files"]:
+        asked, answers = json.loads(body), []
+        hosted = files.get(".gitignore")
+        ignored = asked.get("gitIgnore") or (self._content(hosted).decode() if hosted else "")
+        for file in asked["files"]:
             large = file["path"].lower().endswith(_LARGE) or file["size"] > 10_000_000
             oid = files.get(file["path"], {}).get("oid")
             mode = "lfs" if large else "regular"
-            answers.append({"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+            skip = _is_ignored(file["path"], ignored)
+            answers.append({"path": file["path"], "uploadMode": mode, "shouldIgnore": skip, "oid": oid})
         self._answer({"files": answers})
 
     def lfs_batch(self, body: bytes, kind: str | None, repo: str) -> None:
@@ -395,7 +399,7 @@ class _Handler(BaseHTTPRequestHandler):
             error = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}
             return self._answer({}, 404, {"X-Repo-Commit": oid, **error})
         etag = file["lfs"]["oid"] if "lfs" in file else file["oid"]
-        content = self.server.hub.store.blob(file["blob"]).read_bytes()
+        content = self._content(file)
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": oid, "Accept-Ranges": "bytes"}
         headers["Content-Type"] = "application/octet-stream"
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
@@ -404,6 +408,9 @@ class _Handler(BaseHTTPRequestHandler):
         start, end = _range(asked[1], asked[2], len(content))
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
         return self._answer(content[start:end], 206, headers)
+
+    def _content(self, file: dict[str, Any]) -> bytes:
+        return self.server.hub.store.blob(file["blob"]).read_bytes()
 
     def _page(self, kind: str, repo: str) -> str:
         return f"{self.server.hub.url}/{'' if kind == 'models' else kind + '/'}{repo}"
@@ -417,6 +424,16 @@ def _range(first: str, last: str, size: int) -> tuple[int, int]:
     return int(first), min(size, int(last) + 1 if last else size)
 
 
+def _is_ignored(path: str, rules: str) -> bool:
+    """The simple rules of .gitignore: a name or pattern at any depth, or with / at its end a folder."""
+    *folders, name = path.split("/")
+    for rule in filter(None, map(str.strip, rules.splitlines())):
+        candidates = folders if rule.endswith("/") else [name]
+        if any(fnmatch.fnmatchcase(candidate, rule.rstrip("/")) for candidate in candidates):
+            return True
+    return False
+
+
 def _directory(path: str) -> dict[str, Any]:
     return {"type": "directory", "path": path, "oid": hashlib.sha1(path.encode()).hexdigest(), "size": 0}
 
@@ -428,6 +445,7 @@ def _entry(path: str, file: dict[str, Any]) -> dict[str, Any]:
 
 _ROUTES: list[tuple[tuple[str, ...], str, Callable[..., None]]] = [
     (("GET",), "/api/whoami-v2", _Handler.whoami),
+    (("GET",), "/api/agent-harnesses", lambda handler, body: handler._answer({})),
     (("POST",), "/api/repos/create", _Handler.create),
     (("DELETE",), "/api/repos/delete", _Handler.delete),
     (("POST",), "/api/validate-yaml", _Handler.validate_yaml),

@@ -353,7 +353,8 @@ def _description(facts: ModelFacts) -> str:
     start = f", starting with [{facts.base_model}](https://hf.co/{facts.base_model})"
     return (
         f"A vision transformer{parameters} for {facts.task.replace('-', ' ')}, trained with hipmr-hf on "
-        f"perceptually encrypted images{data if facts.dataset_name else ''}{start if facts.base_model else ''}. "
+        f"perceptually encrypted images{data if facts.dataset_name else ''}"
+        f"{start if facts.base_model else ''}. "
         "Neither this training nor the model's use needs a plain image."
     )
 

@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what stands behind `hipmr`; None for those of the process.
 
     Returns:
-        0; 1 where a check found something; 2 for bad input, with one line on the standard error; 130 when
-        interrupted. An error of the program itself is raised with its traceback.
+        0; 1 where a check found something; 2 for bad input or a Hub that refuses it or breaks off, with one
+        line on the standard error; 130 when interrupted. An error of the program itself is raised with its
+        traceback.
 
     Example:
 

@@ -52,6 +52,7 @@ def push_encrypted_folder(
         The address of the commit.
 
     Raises:
+        ConnectionError: an upload broke off; nothing of it is to be seen, and it can be repeated.
         LeakError: there is something in the folder that must not be published; raised before any upload.
     """
     from huggingface_hub import HfApi
@@ -65,13 +66,18 @@ def push_encrypted_folder(
     if card.exists():
         ours = card.read_text(encoding="utf-8")
         card.write_text(merge_card(theirs, ours), encoding="utf-8")
-    commit = api.upload_folder(
-        repo_id=repo_id,
-        repo_type="dataset",
-        folder_path=folder,
-        delete_patterns=["data/*.parquet"],
-        commit_message="Publish the encrypted dataset",
-    )
+    try:
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            repo_type="dataset",
+            folder_path=folder,
+            delete_patterns=["data/*.parquet"],
+            commit_message="Publish the encrypted dataset",
+        )
+    except RuntimeError as error:  # how the client wraps a failed upload
+        raise ConnectionError(
+            f"the push to {repo_id} broke off: {error} Nothing of it is to be seen there; repeat it."
+        ) from error
     return commit.commit_url
 
 
