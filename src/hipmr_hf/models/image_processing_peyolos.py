@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 Annotation = Mapping[str, Any]
 
 
+class PEYolosImageProcessorKwargs(PEViTImageProcessorKwargs, total=False):
+    """Arguments of [`PEYolosImageProcessorPil`]: those of PEViT's."""
+
+
 class PEYolosImageProcessorPil(PEViTImageProcessorPil):
     r"""Rescales and normalises mixed-up images, pads them to one size, and makes labels of annotations.
 
@@ -50,6 +54,7 @@ class PEYolosImageProcessorPil(PEViTImageProcessorPil):
     ((2, 3, 40, 48), (2, 40, 48), [1536, 960])
     """
 
+    valid_kwargs = PEYolosImageProcessorKwargs
     model_input_names = ["pixel_values", "pixel_mask"]  # noqa: RUF012
     patch_size = 8
 
@@ -57,7 +62,7 @@ class PEYolosImageProcessorPil(PEViTImageProcessorPil):
         self,
         images: ImageInput,
         annotations: Annotation | Sequence[Annotation] | None = None,
-        **kwargs: Unpack[PEViTImageProcessorKwargs],
+        **kwargs: Unpack[PEYolosImageProcessorKwargs],
     ) -> BatchFeature:
         """Rescale, normalise and pad encrypted images, and turn annotations to labels.
 
