@@ -22,7 +22,7 @@ THRESHOLDS = (6.0, 3.0, 1.0)
 """Log-odds down to which pairs are joined first; the layout of highest energy is then annealed."""
 
 HEATS = (1.0, 3.0, 1.5)
-"""Starting temperatures of the rounds, in turn: mend the greedy layout, search widely, mend what came of it."""
+"""Starting temperatures of the rounds, in turn: mend the greedy layout, search widely, mend again."""
 
 
 @dataclasses.dataclass(frozen=True)
