@@ -12,7 +12,7 @@ EMPTY_LEVEL = 128
 """Grey level that a reconstruction shows where it has no patch."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
 class AttackResult:
     """What an attack recovered from one image, and at what cost.
 

@@ -25,7 +25,7 @@ HEATS = (1.0, 3.0, 1.5)
 """Starting temperatures of the rounds, in turn: mend the greedy layout, search widely, mend again."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class JigsawResult(AttackResult):
     """What the jigsaw attack found.
 

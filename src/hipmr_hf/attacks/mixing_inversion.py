@@ -98,7 +98,7 @@ def total_variation_inversion(
     encrypted: np.ndarray,
     encryption: Encryption,
     *,
-    steps: int = 150,
+    steps: int = 100,
     strength: float = 40.0,
     final_strength: float = 1.0,
 ) -> np.ndarray:
@@ -155,7 +155,7 @@ def _divergence(dual: np.ndarray) -> np.ndarray:
 
 
 def invert_mixing(
-    encrypted: np.ndarray, encryption: Encryption, plain: np.ndarray | None = None, *, steps: int = 150
+    encrypted: np.ndarray, encryption: Encryption, plain: np.ndarray | None = None, *, steps: int = 100
 ) -> AttackResult:
     """Attack one MI image with the total-variation prior, and score it beside `tile`.
 
