@@ -15,6 +15,7 @@ _MODULE_OF_NAME = {
     "Encryption": "encryption",
     "RandomShuffling": "encryption",
     "MixingUp": "encryption",
+    "Sides": "encryption",
     "SecretKey": "keys",
     "new_nonce": "keys",
     "encrypt_dataset": "encrypted_dataset",

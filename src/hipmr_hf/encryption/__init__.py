@@ -7,8 +7,8 @@ Source: Hao et al., "Human-imperceptible, Machine-recognizable Images", arXiv 23
 
 from .base import Encryption
 from .mixing_up import MixingUp
-from .placement import Placement
+from .placement import Placement, Sides
 from .random_shuffling import RandomShuffling
 from .settings_file import CONFIG_NAME
 
-__all__ = ["CONFIG_NAME", "Encryption", "MixingUp", "Placement", "RandomShuffling"]
+__all__ = ["CONFIG_NAME", "Encryption", "MixingUp", "Placement", "RandomShuffling", "Sides"]

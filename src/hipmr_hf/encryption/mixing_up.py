@@ -7,6 +7,7 @@ import numpy as np
 
 from .base import Draw, Encryption
 from .checks import check_divides, check_image_size, check_whole
+from .placement import Placement, Sides, resize_to_sides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +16,8 @@ class MixingUp(Encryption):
 
     Args:
         image_size: pixels of the plain image, as in `RandomShuffling`; None keeps an image's own size,
-            cropped at the right and bottom to whole patches.
+            cropped at the right and bottom to whole patches; `Sides(shorter, longer)` keeps its shape, as
+            detectors need it.
         patch_size: width of a plain patch in pixels.
         sub_patch_grid: sub-patches along one side of a patch; the encrypted image is smaller by it.
         sub_patch_symmetries: as in `RandomShuffling`.
@@ -33,7 +35,7 @@ class MixingUp(Encryption):
 
     strategy: ClassVar[str] = "mi"
 
-    image_size: int | tuple[int, int] | None = None
+    image_size: int | tuple[int, int] | Sides | None = None
     patch_size: int = 16
     sub_patch_grid: int = 2
     sub_patch_symmetries: bool = False
@@ -41,7 +43,11 @@ class MixingUp(Encryption):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.image_size is not None:
+        if isinstance(self.image_size, dict):  # JSON has no dataclasses
+            object.__setattr__(self, "image_size", Sides(**self.image_size))
+        if isinstance(self.image_size, Sides):
+            check_whole("shorter", self.image_size.shorter, minimum=self.patch_size)
+        elif self.image_size is not None:
             check_image_size(self.image_size, self.patch_size)
         check_whole("sub_patch_grid", self.sub_patch_grid, minimum=2, maximum=16)
         check_divides(self.sub_patch_grid, self.patch_size, "patch_size")
@@ -59,6 +65,17 @@ class MixingUp(Encryption):
         if self._fixed_size is None:
             return None
         return self._fixed_size[0] // self.sub_patch_grid, self._fixed_size[1] // self.sub_patch_grid
+
+    @property
+    def _fixed_size(self) -> tuple[int, int] | None:
+        return None if isinstance(self.image_size, Sides) else super()._fixed_size
+
+    def placement(self, height: int, width: int) -> Placement:
+        """Tell where an image of this size lands; see `Encryption.placement`, and `Sides`."""
+        kept = super().placement(height, width)  # refuses what is too small
+        if isinstance(self.image_size, Sides):
+            return resize_to_sides(height, width, sides=self.image_size, patch_size=self.patch_size)
+        return kept
 
     def _encrypt(self, images: np.ndarray, draw: Draw) -> np.ndarray:
         return self._encrypt_in_place(images, draw)

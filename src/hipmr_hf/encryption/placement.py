@@ -1,11 +1,12 @@
 """Where a plain image lands before it is encrypted: resize, crop, and the arithmetic that boxes follow."""
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from .checks import check_array
+from .checks import check_array, check_whole
 
 # PIL converts these to RGB without losing or uncovering anything.
 _SAFE_MODES = ("RGB", "L", "1", "CMYK", "YCbCr")
@@ -20,6 +21,49 @@ class Placement(NamedTuple):
     left: int
     height: int
     width: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Sides:
+    """Size of images that keep their shape, as detectors are trained with: an `image_size` of `MixingUp`.
+
+    Args:
+        shorter: pixels of the shorter side.
+        longer: most pixels of the longer side; where it would have more, both sides get smaller. None for
+            any.
+
+    Raises:
+        TypeError, ValueError: a side is no whole number from 1, or the longer one is the smaller.
+
+    Example:
+        >>> Sides(shorter=800, longer=1333)
+        Sides(shorter=800, longer=1333)
+    """
+
+    shorter: int
+    longer: int | None = None
+
+    def __post_init__(self) -> None:
+        check_whole("shorter", self.shorter, minimum=1)
+        if self.longer is not None:
+            check_whole("longer", self.longer, minimum=self.shorter)
+
+
+def resize_to_sides(height: int, width: int, *, sides: Sides, patch_size: int) -> Placement:
+    """Resize to the wanted sides, each rounded down to whole patches, without a crop (as YOLOS does).
+
+    Example:
+        >>> resize_to_sides(480, 640, sides=Sides(shorter=100, longer=120), patch_size=16)
+        Placement(resized_height=80, resized_width=112, top=0, left=0, height=80, width=112)
+    """
+    shorter = sides.shorter
+    if sides.longer is not None:
+        shorter = min(shorter, sides.longer * min(height, width) / max(height, width))
+    scale = shorter / min(height, width)
+    # The addition keeps 800 / 480 * 480 from becoming 799.99 and losing a patch.
+    lengths = (int(side * scale + 1e-6) for side in (height, width))
+    rows, columns = (max(patch_size, length - length % patch_size) for length in lengths)
+    return Placement(rows, columns, 0, 0, rows, columns)
 
 
 def whole_patches(height: int, width: int, *, patch_size: int) -> Placement:
