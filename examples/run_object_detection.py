@@ -1,0 +1,245 @@
+"""Train PEYOLOS (or a plain YOLOS as a baseline) to detect objects in mixed-up images, with Trainer.
+
+The dataset is a folder or Hub repository with `encryption_config.json`, as `encrypt_dataset.py` writes it
+with `--strategy mi`; its column `objects` holds boxes in pixels of the encrypted image:
+
+    accelerate launch examples/run_object_detection.py --dataset_name outputs/scenes_mi \
+        --model_size tiny --output_dir outputs/peyolos --do_train --do_eval --num_train_epochs 100 \
+        --learning_rate 1e-4 --weight_decay 1e-4 --max_grad_norm 0.1 --lr_scheduler_type cosine
+
+`--model_name_or_path` starts from a PEYOLOS, or from the weights of a PEViT, ViT, DeiT or YOLOS; the patch
+embedding, which is new then, learns `--new_parameters_factor` times as fast. Flips and crops of whole patches
+augment the encrypted images. Scaling them is not possible, for it does not commute with mixing-up: the data
+owner can publish every image at several sizes instead, since images of a batch may differ in size.
+
+`--baseline yolos --plain_dataset DIR` trains transformers' YOLOS on the plain images instead, resized and
+cropped as the encryption does, with the same loss and budget; objects are measured in the same pixels. With
+`--plain_dataset` alone the picture `detections.png` also shows the detections on the plain images.
+"""
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from datasets import Dataset, load_dataset
+from PIL import Image, ImageDraw
+from transformers import HfArgumentParser, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from hipmr_hf import Encryption
+from hipmr_hf.boxes import move_objects
+from hipmr_hf.detection_augmentation import DetectionAugmentation
+from hipmr_hf.detection_training import (
+    DetectionCollator,
+    DetectionEvaluation,
+    DetectionTrainer,
+    build_peyolos,
+    build_yolos_baseline,
+    number_images,
+)
+from hipmr_hf.training import label_names, load_encryption
+
+
+@dataclass
+class DataArguments:
+    dataset_name: str = field(metadata={"help": "Folder or Hub repository of a dataset encrypted with MI."})
+    plain_dataset: str | None = field(
+        default=None, metadata={"help": "The same rows, plain: for the baseline, or to draw detections on."}
+    )
+    train_split: str = "train"
+    eval_split: str = "test"
+    max_train_samples: int | None = None
+    max_eval_samples: int | None = None
+
+
+@dataclass
+class ModelArguments:
+    model_name_or_path: str | None = field(default=None, metadata={"help": "Checkpoint to start from."})
+    baseline: Literal["yolos"] | None = field(default=None, metadata={"help": "'yolos': on plain images."})
+    model_size: Literal["tiny", "small", "base"] = "small"
+    hidden_size: int | None = field(default=None, metadata={"help": "Overrides model_size, as the next two."})
+    num_hidden_layers: int | None = None
+    num_attention_heads: int | None = None
+    num_detection_tokens: int | None = None
+    use_mid_position_embeddings: bool = False
+    drop_path_rate: float | None = field(default=None, metadata={"help": "Not for the baseline."})
+
+
+@dataclass
+class RecipeArguments:
+    flip: float = field(default=0.5, metadata={"help": "Probability of a left-right flip."})
+    crop: float = field(default=0.5, metadata={"help": "Probability of a crop of whole patches."})
+    new_parameters_factor: float = field(
+        default=10.0, metadata={"help": "Learning rate of the new patch embedding over that of the others."}
+    )
+    draw: int = field(default=4, metadata={"help": "Evaluated images to draw detections on."})
+    draw_threshold: float = 0.5
+
+
+def parse_arguments():
+    parser = HfArgumentParser((DataArguments, ModelArguments, RecipeArguments, TrainingArguments))
+    if len(sys.argv) == 2 and sys.argv[1].endswith((".yaml", ".yml")):
+        return parser.parse_yaml_file(sys.argv[1])
+    return parser.parse_args_into_dataclasses()
+
+
+def load_split(name: str, split: str, limit: int | None) -> Dataset:
+    dataset = load_dataset(name)[split]
+    dataset = dataset if limit is None else dataset.take(min(limit, len(dataset)))
+    return number_images(dataset)
+
+
+def prepare_plain(dataset: Dataset, encryption: Encryption) -> Dataset:
+    """Resize and crop plain images as the encryption would, and their boxes with them."""
+
+    def prepare(rows: dict[str, list]) -> dict[str, list]:
+        for i, image in enumerate(rows["image"]):
+            placement = encryption.placement(image.height, image.width)
+            rows["objects"][i], _ = move_objects(
+                rows["objects"][i], placement, image_size=(image.height, image.width)
+            )
+            rows["image"][i] = Image.fromarray(encryption.prepare(image))
+        return rows
+
+    return dataset.with_transform(prepare)
+
+
+def largest_size(dataset: Dataset, num_images: int = 64) -> tuple[int, int]:
+    """Height and width that hold the first images: the size that the position grid is made for."""
+    sizes = [row["image"].size for row in dataset.take(min(num_images, len(dataset)))]
+    return max(height for _, height in sizes), max(width for width, _ in sizes)
+
+
+def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[int, int], names: list[str]):
+    overrides = {
+        "size": args.model_size,
+        "hidden_size": args.hidden_size,
+        "num_hidden_layers": args.num_hidden_layers,
+        "num_attention_heads": args.num_attention_heads,
+        "num_detection_tokens": args.num_detection_tokens,
+        "use_mid_position_embeddings": args.use_mid_position_embeddings or None,
+        **{name: value for name, value in label_names(names).items() if name != "problem_type"},
+    }
+    if args.baseline == "yolos":
+        return build_yolos_baseline(encryption, image_size, **overrides)
+    return build_peyolos(
+        encryption,
+        image_size,
+        checkpoint=args.model_name_or_path,
+        drop_path_rate=args.drop_path_rate,
+        **overrides,
+    )
+
+
+@torch.no_grad()
+def detect(model, processor, image: Image.Image, size: tuple[int, int], threshold: float) -> dict:
+    """Detections in `image`, in pixels of a picture of `size` (height, width)."""
+    inputs = processor([np.asarray(image.convert("RGB"))], return_tensors="pt").to(model.device)
+    if model.config.model_type == "yolos":
+        del inputs["pixel_mask"]
+    return processor.post_process_object_detection(model(**inputs), threshold, [size])[0]
+
+
+def draw(image: Image.Image, found: dict, names: list[str]) -> Image.Image:
+    picture = image.convert("RGB").copy()
+    pen = ImageDraw.Draw(picture)
+    for score, label, box in zip(found["scores"], found["labels"], found["boxes"].tolist(), strict=True):
+        pen.rectangle(box, outline=(255, 60, 60), width=max(1, picture.width // 200))
+        pen.text((box[0] + 2, box[1]), f"{names[int(label)]} {score:.2f}", fill=(255, 255, 0))
+    return picture
+
+
+def save_picture(path: str, columns: list[list[Image.Image]]) -> None:
+    """One column per image, one picture below another."""
+    width = sum(max(picture.width for picture in column) + 4 for column in columns)
+    height = max(sum(picture.height + 4 for picture in column) for column in columns)
+    sheet, left = Image.new("RGB", (width, height), "white"), 0
+    for column in columns:
+        top = 0
+        for picture in column:
+            sheet.paste(picture, (left, top))
+            top += picture.height + 4
+        left += max(picture.width for picture in column) + 4
+    sheet.save(path)
+
+
+def draw_detections(path, model, processor, evaluation, plain, scale, names, recipe) -> None:
+    """Detections on the images that the model sees, and on the plain ones where they are given."""
+    model.eval()
+    columns = []
+    for i in range(min(recipe.draw, len(evaluation))):
+        image = evaluation[i]["image"]
+        size = (image.height * scale, image.width * scale)
+        found = detect(model, processor, image, size, recipe.draw_threshold)
+        seen = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
+        pictures = [seen] if plain is None else [seen, plain[i]["image"]]
+        columns.append([draw(picture, found, names) for picture in pictures])
+    save_picture(path, columns)
+
+
+def main() -> dict[str, float]:
+    data, model_args, recipe, training = parse_arguments()
+    training.remove_unused_columns = False
+    training.ddp_find_unused_parameters = False
+    set_seed(training.seed)
+
+    encryption = load_encryption(data.dataset_name)
+    train = load_split(data.dataset_name, data.train_split, data.max_train_samples)
+    evaluation = load_split(data.dataset_name, data.eval_split, data.max_eval_samples)
+    names = train.features["objects"]["category"].feature.names
+    image_size = largest_size(train)
+    plain, scale = None, encryption.sub_patch_grid
+    if data.plain_dataset is not None:
+        plain = load_split(data.plain_dataset, data.eval_split, data.max_eval_samples)
+        plain = prepare_plain(plain, encryption)
+    if model_args.baseline == "yolos":
+        if plain is None:
+            raise SystemExit("--baseline yolos: name the plain images with --plain_dataset.")
+        train = load_split(data.plain_dataset, data.train_split, data.max_train_samples)
+        train, evaluation, plain, scale = prepare_plain(train, encryption), plain, None, 1
+    model, processor = build_model(encryption, model_args, image_size, names)
+
+    augmentation = DetectionAugmentation(processor.patch_size, flip=recipe.flip, crop=recipe.crop)
+    trainer = DetectionTrainer(
+        model=model,
+        args=training,
+        train_dataset=train,
+        eval_dataset=evaluation,
+        data_collator=DetectionCollator(processor, augmentation),
+        eval_collator=DetectionCollator(processor),
+        processing_class=processor,
+        new_parameters_factor=recipe.new_parameters_factor,
+        compute_metrics=DetectionEvaluation(processor, evaluation["objects"], names, pixel_scale=scale),
+    )
+
+    metrics = {}
+    if model_args.baseline is None and trainer.is_world_process_zero():
+        encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
+    if training.do_train:
+        resume = training.resume_from_checkpoint
+        if resume is None and os.path.isdir(training.output_dir):
+            resume = get_last_checkpoint(training.output_dir)
+        result = trainer.train(resume_from_checkpoint=resume)
+        trainer.save_model()  # the processor goes with it
+        trainer.save_state()
+        metrics.update(result.metrics)
+    if training.do_eval:
+        metrics.update(trainer.evaluate())
+    if trainer.is_world_process_zero():
+        metrics.update(world_size=training.world_size, num_parameters=model.num_parameters())
+        trainer.save_metrics("all", metrics, combined=False)
+        if recipe.draw:
+            picture = os.path.join(training.output_dir, "detections.png")
+            draw_detections(picture, model, processor, evaluation, plain, scale, names, recipe)
+        print(json.dumps(metrics))
+    if training.push_to_hub:
+        trainer.push_to_hub(tags=["hipmr-hf", "perceptual-encryption"], tasks="object-detection")
+    return metrics
+
+
+if __name__ == "__main__":
+    main()
