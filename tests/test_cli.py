@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -177,6 +178,24 @@ def test_no_plain_copy_and_no_name_outlives_a_run(images, tmp_path, private_cach
     assert files_in(tmp_path / "temporary") == []
     assert all(name.endswith(".lock") for name in files_in(private_cache))
     assert {path.name for path in tmp_path.iterdir()} <= {"plain", "out", "temporary", "cache"}
+
+
+def test_the_owners_side_never_imports_torch(images, tmp_path):
+    code = (
+        "import sys\nfrom hipmr_hf.cli import main\n"
+        "main(['keygen', 'a.key'])\n"
+        "options = ['--image-size', '32', '--patch-size', '8', '--key-file', 'a.key']\n"
+        "assert main(['encrypt', 'plain', '--output-dir', 'out', *options]) == 0\n"
+        "assert main(['audit', '--leaks', 'out']) == 0\n"
+        "assert main(['decrypt', 'out', '--output-dir', 'back', '--key-file', 'a.key']) == 0\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)\n"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
 
 
 # Bad input: one line, and nothing half-written

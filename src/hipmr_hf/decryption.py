@@ -17,6 +17,7 @@ from .encryption import Encryption
 from .image_reading import encode_image, read_image
 from .keys import SecretKey
 from .leak_guard import key_id_in
+from .plain_source import without_torch
 from .publishing import card_on_the_hub
 from .row_encryption import NONCE_COLUMN
 
@@ -44,6 +45,11 @@ def decrypt_dataset_folder(encrypted: str, key: SecretKey, output_dir: Path) -> 
         raise FileExistsError(f"output_dir: {output_dir} exists; name a new folder.")
     encryption = Encryption.from_pretrained(encrypted, repo_type="dataset")
     _check_key(encrypted, key)
+    with without_torch():
+        return _decrypt(encrypted, encryption, key, output_dir)
+
+
+def _decrypt(encrypted: str, encryption: Encryption, key: SecretKey, output_dir: Path) -> Path:
     splits = datasets.load_dataset(encrypted, streaming=True)
     for name, split in splits.items():
         _check_can_be_undone(encryption, key, name, split)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,11 +58,26 @@ def open_source(
         ...     plain.splits["train"].features["label"].names
         ['cat', 'dog']
     """
-    with tempfile.TemporaryDirectory(prefix="hipmr-") as cache:
+    with without_torch(), tempfile.TemporaryDirectory(prefix="hipmr-") as cache:
         arguments, identity = _what_to_load(source, config_name)
         loaded = datasets.load_dataset(**arguments, streaming=True, cache_dir=cache)
         splits = {str(name): _with_images(split, image_column) for name, split in loaded.items()}
         yield PlainSource(splits, {name: _num_rows(split) for name, split in splits.items()}, identity)
+
+
+@contextlib.contextmanager
+def without_torch() -> Iterator[None]:
+    """Keep `datasets` from importing torch, which it does for every stream to look for its data loader.
+
+    It takes seconds and hundreds of megabytes, and nobody needs it here. Where torch is imported already,
+    nothing is changed.
+    """
+    available = datasets.config.TORCH_AVAILABLE
+    datasets.config.TORCH_AVAILABLE = available and "torch" in sys.modules
+    try:
+        yield
+    finally:
+        datasets.config.TORCH_AVAILABLE = available
 
 
 def _what_to_load(source: Sequence[str], config_name: str | None) -> tuple[dict, str]:

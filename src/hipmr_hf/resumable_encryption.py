@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing import get_all_start_methods, get_context
@@ -300,13 +302,25 @@ def _workers(num_proc: int, key: SecretKey | None) -> Iterator["_Workers"]:
             f"num_proc: got {num_proc} with a key, but this system cannot fork and a key is never sent to "
             "another process; leave num_proc out."
         )
-    pool = ProcessPoolExecutor(num_proc, mp_context=get_context("fork" if forked else "spawn"))
+    context = get_context("fork" if forked else "spawn")
+    pool = ProcessPoolExecutor(num_proc, context, initializer=_end_with_parent, initargs=(os.getpid(),))
     try:
         # All workers start now, while this process has no thread that a fork could cut in two.
         list(pool.map(abs, range(num_proc)))
         yield functools.partial(_in_pool, pool, num_proc + 1)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Watch for the parent's death: a killed one cannot tell its workers, and they would wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_pool(pool: ProcessPoolExecutor, limit: int, pieces: Iterable[_Piece]) -> Iterator[int]:

@@ -72,7 +72,17 @@ def unfinished_folder(output_dir: Path, identity: dict[str, Any]) -> Iterator[Pa
             else:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what says whose the folder is last, so that a run that is killed here can still be repeated."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _JOB:
+            path.unlink()
+    shutil.rmtree(folder)
 
 
 def put_in_place(result: Path, output_dir: Path) -> None:
