@@ -220,6 +220,11 @@ def test_no_card_promises_what_does_not_hold(encryption):
         assert "perceptual" in str(card) and "lower bounds" in str(card) and "chance" in str(card)
 
 
+def test_a_mixed_up_scene_is_not_said_to_be_hidden():
+    said = str(dataset_card(DatasetFacts("me/scans", MixingUp(), {"train": 3})))
+    assert "the eye still sees the scene" in said and "do not recognise" not in said
+
+
 def test_the_key_id_is_found_again_whatever_it_looks_like():
     for key_id in ("0123456789abcdef", "1234567890123456", "12345e1234567890"):
         facts = DatasetFacts("me/scans", SHUFFLING, {"train": 3}, key_id=key_id)

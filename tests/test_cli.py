@@ -260,6 +260,17 @@ def test_what_cannot_be_decrypted_says_so_before_any_work(images, tmp_path, caps
         assert reason in only_error(capsys) and not list(tmp_path.glob("*back*"))
 
 
+def test_a_wrong_key_is_told_before_any_work(images, tmp_path, capsys):
+    for name in ("right.key", "wrong.key"):
+        run("keygen", tmp_path / name)
+    run("encrypt", images, "--output-dir", tmp_path / "out", *RS, "--key-file", tmp_path / "right.key")
+    capsys.readouterr()
+    command = ("decrypt", tmp_path / "out", "--output-dir", tmp_path / "back")
+    assert run(*command, "--key-file", tmp_path / "wrong.key") == 2
+    assert "but the dataset was encrypted with key" in only_error(capsys)
+    assert not list(tmp_path.glob("*back*"))
+
+
 # Going on after an interruption
 
 

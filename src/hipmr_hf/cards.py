@@ -11,7 +11,7 @@ import yaml
 from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
 
 from .encryption import Encryption
-from .limits import what_is_not_protected
+from .limits import what_is_not_protected, what_viewers_see
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _BEGIN = "<!-- hipmr-hf: begin. What stands between these marks is renewed; write your own text outside. -->"
@@ -330,6 +330,7 @@ def _shared(encryption: Encryption, keyed: bool) -> dict[str, Any]:
         "end": _END,
         "method": _METHODS[strategy],
         "settings": _settings(encryption),
+        "to_the_eye": what_viewers_see(encryption),
         "limits": what_is_not_protected(encryption, keyed=keyed),
         "citation": _CITATION,
     }

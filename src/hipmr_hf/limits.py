@@ -51,6 +51,22 @@ def what_is_not_protected(encryption: Encryption, *, keyed: bool = False) -> lis
     return said
 
 
+def what_viewers_see(encryption: Encryption) -> str:
+    """Return what is left to the eye, with no attack at all.
+
+    Example:
+
+        >>> from hipmr_hf import MixingUp
+        >>> what_viewers_see(MixingUp())
+        'the eye still sees the scene, small and blurred'
+    """
+    if encryption.strategy == "rs":
+        return "casual viewers do not recognise the scene"
+    if not encryption.patch_normalization:
+        return "the eye still sees the scene, small and blurred"
+    return "hardly an outline is left" if encryption.sub_patch_symmetries else "a sketch of edges is left"
+
+
 def _on_puzzles(encryption: Encryption) -> str:
     if encryption.sub_patch_grid > 1:
         by_borders, trained = _MIXED[encryption.sub_patch_symmetries, encryption.patch_normalization]
