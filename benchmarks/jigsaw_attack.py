@@ -202,7 +202,7 @@ def draw_sheet(photos: list[np.ndarray], args: argparse.Namespace) -> None:
     for axes, title in zip(grid[0], SHEET_COLUMNS, strict=True):
         axes.set_title(title, fontsize=11)
     args.sheet.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.sheet, dpi=100)
+    figure.savefig(args.sheet, dpi=90)
 
 
 def main() -> None:
