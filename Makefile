@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart test quality style results clean
+.PHONY: install quickstart quickstart-detection test quality style results checkpoints clean
 
 install: .venv/.installed
 
@@ -32,6 +32,11 @@ style: install
 DATA ?= ../shared/data
 results: install
 	$(BIN)/python benchmarks/eurosat_accuracy.py --data_dir $(DATA) --jobs 2
+
+# Every checkpoint with a card in model_cards/, trained and evaluated anew.
+checkpoints: install
+	rm -rf outputs/checkpoints
+	$(BIN)/python examples/quickstart.py --output_dir outputs/checkpoints/digits --model_cards_dir model_cards
 
 clean:
 	rm -rf .venv outputs build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis

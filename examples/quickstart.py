@@ -9,6 +9,7 @@ The images are scikit-learn's 1,797 handwritten digits. PEViT trains on the shuf
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 import hipmr_hf
 from hipmr_hf import RandomShuffling, encrypt_dataset, save_encrypted_dataset
+from hipmr_hf.cards import ModelFacts, model_card, save_card
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -93,6 +95,26 @@ def accuracy_after_reload(model_dir: Path, rows: Dataset) -> float:
     return correct / len(rows)
 
 
+def write_card(model_dir: Path, encryption: RandomShuffling, vit: dict, cards_dir: Path | None) -> None:
+    """Put the baseline beside the results on the model's card, and keep a copy where asked."""
+    pevit = json.loads((model_dir / "all_results.json").read_text())
+    facts = ModelFacts(
+        "pevit-digits-rs",
+        encryption,
+        metrics=pevit,
+        baselines={"ViT of the same size on plain images": vit},
+        evaluated_on="the 360 test images of scikit-learn's handwritten digits",
+        training_command="python examples/quickstart.py",
+        num_parameters=pevit["num_parameters"],
+        license="apache-2.0",
+    )
+    card = save_card(model_card(facts), model_dir)
+    if cards_dir is not None:
+        shutil.copy(card, cards_dir / "pevit-digits-rs.md")
+        results = {"pevit": pevit, "plain_vit": vit}
+        (cards_dir / "pevit-digits-rs.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
 def draw_pictures(plain: Dataset, encrypted: Dataset, path: Path) -> None:
     figure, axes = plt.subplots(2, 8, figsize=(10, 3), layout="constrained")
     for column in range(8):
@@ -123,6 +145,7 @@ def main() -> None:
     )
     parser.add_argument("--output_dir", type=Path, default=Path("outputs/quickstart"))
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--model_cards_dir", type=Path, help="also put the model card and its figures here")
     args = parser.parse_args()
     output = args.output_dir
     if output.exists() and any(output.iterdir()):
@@ -144,7 +167,8 @@ def main() -> None:
 
     encrypted = load_dataset(str(encrypted_dir), cache_dir=str(output / "cache"))
     reloaded = accuracy_after_reload(pevit, encrypted["test"])
-    plain_accuracy = json.loads((vit / "all_results.json").read_text())["eval_accuracy"]
+    baseline_results = json.loads((vit / "all_results.json").read_text())
+    write_card(pevit, encryption, baseline_results, args.model_cards_dir)
     draw_pictures(plain["test"], encrypted["test"], output / "plain_and_encrypted.png")
     draw_losses({"PEViT, encrypted": pevit, "ViT, plain": vit}, output / "loss.png")
     print(
@@ -152,7 +176,7 @@ def main() -> None:
 hipmr-hf {hipmr_hf.__version__}: {encryption}
 accuracy on {len(encrypted["test"])} test images, {args.epochs} epochs:
   PEViT, trained and tested on encrypted images, reloaded with AutoModel: {100 * reloaded:.1f} %
-  ViT of the same size, trained and tested on plain images:               {100 * plain_accuracy:.1f} %
+  ViT of the same size, trained and tested on plain images:               {100 * baseline_results["eval_accuracy"]:.1f} %
 
 encrypted dataset   {encrypted_dir}
 checkpoint          {pevit}

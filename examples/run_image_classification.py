@@ -12,6 +12,7 @@ result is config + safetensors + processor + encryption settings, which
 `AutoModelForImageClassification.from_pretrained(output_dir)` loads.
 """
 
+import dataclasses
 import json
 import os
 import sys
@@ -27,8 +28,9 @@ from transformers import HfArgumentParser, Trainer, TrainerCallback, TrainingArg
 from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf.augmentation import EncryptedAugmentation
+from hipmr_hf.cards import ModelFacts, model_card, save_card, shareable_command
 from hipmr_hf.metrics import Accuracy
-from hipmr_hf.publishing import keep_off_the_hub
+from hipmr_hf.publishing import card_on_the_hub, keep_off_the_hub
 from hipmr_hf.training import (
     build_pevit,
     build_vit_baseline,
@@ -118,13 +120,14 @@ class AveragedWeights(TrainerCallback):
 
 
 class RecipeTrainer(Trainer):
-    """Trainer with augmentation on the device and a loss on class probabilities."""
+    """Trainer with augmentation on the device, a loss on class probabilities and a card that tells all."""
 
     loss_is_scaled_for_ga = False  # the loss is a mean over one batch
 
-    def __init__(self, *args, augmentation: EncryptedAugmentation, **kwargs):
+    def __init__(self, *args, augmentation: EncryptedAugmentation, facts: ModelFacts | None, **kwargs):
         super().__init__(*args, **kwargs)
         self.augmentation = augmentation
+        self.facts = facts  # of the model card; None for the plain baseline, which gets Trainer's
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss, outputs = classification_loss(model, self.augmentation(inputs) if model.training else inputs)
@@ -132,6 +135,17 @@ class RecipeTrainer(Trainer):
 
     def get_decay_parameter_names(self, model):
         return decaying_parameters(model)
+
+    def create_model_card(self, *args, **kwargs):
+        if self.facts is None:
+            return super().create_model_card(*args, **kwargs)
+        if self.is_world_process_zero():
+            evaluations = [entry for entry in self.state.log_history if "eval_accuracy" in entry]
+            facts = dataclasses.replace(self.facts, metrics=evaluations[-1] if evaluations else {})
+            theirs = (
+                card_on_the_hub(self.hub_model_id, token=self.args.hub_token) if self.hub_model_id else None
+            )
+            save_card(model_card(facts), self.args.output_dir, existing=theirs)
 
 
 def parse_arguments(arguments: list[str]):
@@ -191,6 +205,22 @@ def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArgumen
     return encryption, model, processor
 
 
+def card_facts(
+    data: DataArguments, args: ModelArguments, training: TrainingArguments, encryption, splits, model
+):
+    """What the model card tells beside the results; a local folder's name stays out of it."""
+    base_model = args.model_name_or_path
+    return ModelFacts(
+        training.hub_model_id or Path(training.output_dir).name,
+        encryption,
+        dataset_name=None if os.path.isdir(data.dataset_name) else data.dataset_name,
+        evaluated_on=f"{len(splits['evaluation']):,} encrypted images that were not trained on",
+        training_command=shareable_command(sys.argv),
+        base_model=None if base_model is None or os.path.isdir(base_model) else base_model,
+        num_parameters=model.num_parameters(),
+    )
+
+
 def main(arguments: list[str]) -> dict[str, float]:
     data, model_args, recipe, training = parse_arguments(arguments)
     training.remove_unused_columns = False
@@ -226,6 +256,9 @@ def main(arguments: list[str]) -> dict[str, float]:
         ),
         callbacks=[AveragedWeights(recipe.ema_decay)] if recipe.ema_decay else [],
         augmentation=augmentation,
+        facts=card_facts(data, model_args, training, encryption, splits, model)
+        if encryption is not None
+        else None,
     )
 
     metrics = {}
@@ -247,8 +280,9 @@ def main(arguments: list[str]) -> dict[str, float]:
         metrics.update(world_size=training.world_size, num_parameters=model.num_parameters())
         trainer.save_metrics("all", metrics, combined=False)
         print(json.dumps(metrics))
+    trainer.create_model_card()
     if training.push_to_hub:
-        trainer.push_to_hub(tags=["hipmr-hf", "perceptual-encryption"], tasks="image-classification")
+        trainer.push_to_hub()
     return metrics
 
 

@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,7 +29,9 @@ from tqdm.auto import tqdm
 from transformers import HfArgumentParser, default_data_collator, get_cosine_schedule_with_warmup
 
 from hipmr_hf.augmentation import EncryptedAugmentation
+from hipmr_hf.cards import ModelFacts, model_card, save_card, shareable_command
 from hipmr_hf.metrics import Accuracy
+from hipmr_hf.publishing import card_on_the_hub
 from hipmr_hf.training import (
     build_pevit,
     build_vit_baseline,
@@ -266,6 +269,15 @@ def save(args: Arguments, model, processor, encryption, metrics: dict) -> None:
     processor.save_pretrained(args.output_dir)
     if encryption is not None:
         encryption.save_pretrained(args.output_dir)
+        facts = ModelFacts(
+            args.hub_model_id or args.output_dir.name,
+            encryption,
+            metrics=metrics,
+            training_command=shareable_command(sys.argv),
+            num_parameters=model.num_parameters(),
+        )
+        theirs = card_on_the_hub(args.hub_model_id) if args.push_to_hub and args.hub_model_id else None
+        save_card(model_card(facts), args.output_dir, existing=theirs)
     (args.output_dir / "all_results.json").write_text(json.dumps(metrics, indent=2) + "\n")
     if args.push_to_hub:
         api = HfApi()
