@@ -180,9 +180,7 @@ def table(results: list[dict]) -> str:
         if not runs:
             continue
         scores = np.array([100 * run["accuracy"] for run in runs])
-        gained = np.mean(
-            [100 * (run["curve"][-1] - run["curve"][max(0, len(run["curve"]) - 6)]) for run in runs]
-        )
+        gained = np.mean([100 * np.diff(list(run["curve"].values()))[-1] for run in runs])
         spread = f" ± {scores.std(ddof=1):.1f}" if len(scores) > 1 else ""
         lines.append(
             f"| {setting.name} | {scores.mean():.1f}{spread} | {len(scores)} | {gained:+.1f} | "
@@ -210,10 +208,8 @@ def draw_curves(results: list[dict], path: Path) -> None:
         curves = [run["curve"] for run in results if run["setting"] == setting.name]
         if curves:
             mean = 100 * np.mean([list(curve.values()) for curve in curves], axis=0)
-            style = "-" if index % 2 else "--"
-            axes.plot(
-                [int(epoch) for epoch in curves[0]], mean, style, label=f"{setting.name}: {mean[-1]:.1f}"
-            )
+            epochs = [int(epoch) for epoch in curves[0]]
+            axes.plot(epochs, mean, "-" if index % 2 else "--", label=f"{setting.name}: {mean[-1]:.1f}")
     axes.set(
         xlabel="epoch", ylabel="test accuracy, %", ylim=(50, None), title="EuroSAT, 6,000 training images"
     )
