@@ -17,6 +17,9 @@ install: .venv/.installed
 quickstart: install
 	$(BIN)/python examples/quickstart.py --output_dir outputs/quickstart
 
+quickstart-detection: install
+	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
+
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 

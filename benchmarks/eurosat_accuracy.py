@@ -21,13 +21,12 @@ from pathlib import Path
 
 import numpy as np
 from datasets import disable_progress_bars, load_dataset
+from readme import put_into_readme
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling, encrypt_dataset, save_encrypted_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "eurosat_accuracy.json"
-README = ROOT / "README.md"
-MARKS = ("<!-- eurosat_accuracy: start -->", "<!-- eurosat_accuracy: end -->")
 CURVES = ROOT / "docs" / "images" / "eurosat_curves.png"
 EVAL_EPOCHS = 5
 SIZE = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 3}
@@ -189,13 +188,6 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def put_into_readme(text: str) -> None:
-    """Replace what stands between the marks in README."""
-    start, end = MARKS
-    before, rest = README.read_text().split(start)
-    README.write_text(f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}")
-
-
 def draw_curves(results: list[dict], path: Path) -> None:
     """Draw the mean accuracy against the epochs, one line per setting."""
     import matplotlib
@@ -236,7 +228,7 @@ def main() -> None:
     results = load_results(args.results)
     print(table(results))
     if args.results == RESULTS:
-        put_into_readme(table(results))
+        put_into_readme("eurosat_accuracy", table(results))
         draw_curves(results, CURVES)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from datasets import load_dataset
 from PIL import Image
+from readme import put_into_readme
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth
@@ -215,7 +216,10 @@ def main() -> None:
     if not args.report:
         measure(args, photos)
         draw_sheet(photos, args)
-    print(table(load_results(args.results)))
+    rendered = table(load_results(args.results))
+    print(rendered)
+    if args.results == RESULTS:
+        put_into_readme("jigsaw_attack", rendered)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Metrics that work without a network, as `evaluate.Metric`s."""
 
 from .accuracy import Accuracy
+from .image_similarity import ImageSimilarity
 from .mean_average_precision import MeanAveragePrecision
+from .patch_order import PatchOrder
 
-__all__ = ["Accuracy", "MeanAveragePrecision"]
+__all__ = ["Accuracy", "ImageSimilarity", "MeanAveragePrecision", "PatchOrder"]
