@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Converted = tuple[PreTrainedModel, PEViTImageProcessorPil, ConversionReport]
 
-HELP = "Turn a checkpoint of the published program, or a ViT or DeiT of transformers, into a PEViT."
+HELP = "Turn a checkpoint of the published program or of transformers into a PEViT or a PEYOLOS."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="A .pth or .safetensors file of the published program; or a folder or Hub repository that "
         "transformers reads.",
     )
-    parser.add_argument("--architecture", choices=tuple(_CONVERTERS), default="pevit", help="Default: pevit.")
+    parser.add_argument(
+        "--architecture",
+        choices=tuple(_CONVERTERS),
+        default="pevit",
+        help="pevit, from a ViT or DeiT; or peyolos, from these, a PEViT or a YOLOS. Default: pevit.",
+    )
     parser.add_argument(
         "--num-heads", type=int, metavar="N", help="Attention heads; only a .pth or .safetensors needs it."
     )
@@ -33,13 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="PIXELS",
-        help="Height and width of the position grid, where it is not square.",
+        help="Height and width of the encrypted images that the position grid is for. Needed for peyolos "
+        "(for the published program half of init_pe_size), and for a published pevit whose grid is not square.",
     )
     parser.add_argument(
         "--position-encoding",
         choices=("reference", "none", "absolute"),
-        help="For a ViT or DeiT: what takes the place of its positions. Default: reference, for shuffled "
-        "patches; absolute keeps them, for mixed-up images.",
+        help="For a ViT or DeiT that becomes a PEViT: what takes the place of its positions. Default: "
+        "reference, for shuffled patches; absolute keeps them, for mixed-up images.",
     )
     parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the checkpoint.")
 
@@ -68,8 +74,7 @@ def _convert_pevit(options: argparse.Namespace) -> "Converted":
         return _convert_published_pevit(options)
     from ..models.convert_transformers import load_pevit_from_transformers
 
-    if options.num_heads is not None:
-        raise ValueError("--num-heads: a checkpoint of transformers tells it in its config; leave it out.")
+    _refuse_what_the_config_tells(options, "num_heads", "image_size")
     return load_pevit_from_transformers(
         options.checkpoint, position_encoding=options.position_encoding or "reference"
     )
@@ -79,22 +84,73 @@ def _convert_published_pevit(options: argparse.Namespace) -> "Converted":
     from ..models import PEViTImageProcessorPil
     from ..models.convert_official import convert_pevit_state_dict, load_state_dict
 
-    if options.num_heads is None:
-        raise ValueError("--num-heads: a state dict cannot tell it; give 3 for Ti, 6 for S, 12 for B.")
+    num_heads = _needed_num_heads(options)
     if options.position_encoding is not None:
         raise ValueError(
             "--position-encoding: a checkpoint of the published program has its own; leave it out."
         )
     size = {} if options.image_size is None else {"image_size": _height_and_width(options.image_size)}
-    state_dict = load_state_dict(options.checkpoint)
-    model, report = convert_pevit_state_dict(state_dict, options.num_heads, **size)
-    # The published recipe normalises with ImageNet's figures.
+    model, report = convert_pevit_state_dict(load_state_dict(options.checkpoint), num_heads, **size)
+    return model, _published_processor(PEViTImageProcessorPil, model), report
+
+
+def _convert_peyolos(options: argparse.Namespace) -> "Converted":
+    from pathlib import Path
+
+    if options.position_encoding is not None:
+        raise ValueError(
+            f"--position-encoding: got {options.position_encoding}, but a detector always has positions; "
+            "leave it out, or convert with --architecture pevit."
+        )
+    if options.image_size is None:
+        raise ValueError(
+            "--image-size: got none, but a detector's position grid needs the height and width of encrypted "
+            "images; give them, for the published program half of its init_pe_size."
+        )
+    image_size = _height_and_width(options.image_size)
+    if Path(options.checkpoint).is_file():
+        return _convert_published_peyolos(options, image_size)
+    from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
+
+    _refuse_what_the_config_tells(options, "num_heads")
+    return load_peyolos_from_transformers(options.checkpoint, image_size=image_size)
+
+
+def _convert_published_peyolos(options: argparse.Namespace, image_size: tuple[int, int]) -> "Converted":
+    from ..models import PEYolosImageProcessorPil
+    from ..models.convert_official import load_state_dict
+    from ..models.convert_official_peyolos import convert_peyolos_state_dict
+
+    num_heads = _needed_num_heads(options)
+    model, report = convert_peyolos_state_dict(load_state_dict(options.checkpoint), num_heads, image_size)
+    return model, _published_processor(PEYolosImageProcessorPil, model), report
+
+
+def _published_processor(
+    kind: "type[PEViTImageProcessorPil]", model: "PreTrainedModel"
+) -> "PEViTImageProcessorPil":
+    """The model's processor with ImageNet's figures, which the published recipes normalise with."""
     from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-    processor = PEViTImageProcessorPil(
+    return kind(
         patch_size=model.config.patch_size, image_mean=IMAGENET_DEFAULT_MEAN, image_std=IMAGENET_DEFAULT_STD
     )
-    return model, processor, report
+
+
+def _needed_num_heads(options: argparse.Namespace) -> int:
+    if options.num_heads is None or options.num_heads < 1:
+        raise ValueError(
+            f"--num-heads: a state dict cannot tell it, got {options.num_heads}; "
+            "give 3 for Ti, 6 for S, 12 for B."
+        )
+    return options.num_heads
+
+
+def _refuse_what_the_config_tells(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        if getattr(options, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{flag}: a checkpoint of transformers tells it in its config; leave it out.")
 
 
 def _height_and_width(values: list[int]) -> tuple[int, int]:
@@ -120,5 +176,5 @@ def _save(output_dir: "Path", model: "PreTrainedModel", processor: "PEViTImagePr
         raise
 
 
-# A detector's converter is one more entry: options in; model, processor and report out.
-_CONVERTERS = {"pevit": _convert_pevit}
+# Options in; model, processor and report out. PEYOLOS's processor is a PEViT processor too.
+_CONVERTERS = {"pevit": _convert_pevit, "peyolos": _convert_peyolos}

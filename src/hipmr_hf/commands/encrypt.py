@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..encryption import Encryption
+    from ..encryption import Encryption, Sides
     from ..keys import SecretKey
 
 HELP = "Encrypt an image folder, parquet files or a Hub dataset; no plain copy is made."
@@ -44,6 +44,16 @@ def _add_settings(group: "argparse._ArgumentGroup") -> None:
         nargs="+",
         metavar="PIXELS",
         help="Size before the encryption, or height and width. Default: 224 for rs, each image's own for mi.",
+    )
+    group.add_argument(
+        "--shorter-side",
+        type=int,
+        metavar="PIXELS",
+        help="mi, instead of --image-size: shorter side before the encryption; images keep their shape, as "
+        "detectors need it, such as --shorter-side 800 --longer-side 1333.",
+    )
+    group.add_argument(
+        "--longer-side", type=int, metavar="PIXELS", help="mi: most pixels of the longer side. Default: any."
     )
     group.add_argument("--patch-size", type=int, default=16, metavar="PIXELS", help="Default: 16.")
     group.add_argument(
@@ -138,7 +148,7 @@ def settings_from(options: argparse.Namespace) -> "Encryption":
 
     shuffled_only = {"interval": options.interval, "drop_ratio": options.drop_ratio}
     given = {
-        "image_size": _size(options.image_size),
+        "image_size": _sides(options) or _size(options.image_size),
         "patch_size": options.patch_size,
         "sub_patch_grid": options.sub_patch_grid,
         "sub_patch_symmetries": options.sub_patch_symmetries,
@@ -151,6 +161,25 @@ def settings_from(options: argparse.Namespace) -> "Encryption":
     if foreign := [f"--{name.replace('_', '-')}" for name in shuffled_only if name in given]:
         raise ValueError(f"{' and '.join(foreign)}: only --strategy rs has it; leave it out with mi.")
     return MixingUp(**given)
+
+
+def _sides(options: argparse.Namespace) -> "Sides | None":
+    from ..encryption import Sides
+
+    flags = {"--shorter-side": options.shorter_side, "--longer-side": options.longer_side}
+    given = " and ".join(f"{flag} {value}" for flag, value in flags.items() if value is not None)
+    if not given:
+        return None
+    if options.strategy != "mi":
+        raise ValueError(
+            f"{given}: only --strategy mi keeps the shape of each image; leave it out with rs, which resizes "
+            "to --image-size."
+        )
+    if options.image_size is not None:
+        raise ValueError(f"{given}: got --image-size as well, which fixes both sides; leave one of them out.")
+    if options.shorter_side is None:
+        raise ValueError(f"{given}: it only limits --shorter-side; give that too, or --image-size instead.")
+    return Sides(options.shorter_side, options.longer_side)
 
 
 def _size(values: list[int] | None) -> int | tuple[int, int] | None:
