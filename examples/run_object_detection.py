@@ -14,13 +14,16 @@ owner can publish every image at several sizes instead, since images of a batch 
 
 `--baseline yolos --plain_dataset DIR` trains transformers' YOLOS on the plain images instead, resized and
 cropped as the encryption does, with the same loss and budget; objects are measured in the same pixels. With
-`--plain_dataset` alone the picture `detections.png` also shows the detections on the plain images.
+`--plain_dataset` alone the picture `detections.png` also shows the detections on the plain images; it is
+never pushed.
 """
 
+import dataclasses
 import json
 import os
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -32,6 +35,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf import Encryption
 from hipmr_hf.boxes import move_objects
+from hipmr_hf.cards import ModelFacts, model_card, save_card, shareable_command
 from hipmr_hf.detection_augmentation import DetectionAugmentation
 from hipmr_hf.detection_training import (
     DetectionCollator,
@@ -41,7 +45,10 @@ from hipmr_hf.detection_training import (
     build_yolos_baseline,
     number_images,
 )
+from hipmr_hf.publishing import card_on_the_hub, keep_off_the_hub
 from hipmr_hf.training import label_names, load_encryption
+
+PICTURE = "detections.png"
 
 
 @dataclass
@@ -80,6 +87,27 @@ class RecipeArguments:
     draw_threshold: float = 0.5
 
 
+class RecipeTrainer(DetectionTrainer):
+    """DetectionTrainer with a card that tells all."""
+
+    def __init__(self, *args, facts: ModelFacts | None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.facts = facts  # of the model card; None for the plain baseline, which gets Trainer's
+
+    def create_model_card(self, *args, **kwargs):
+        if self.facts is None:
+            return super().create_model_card(*args, **kwargs)
+        if self.is_world_process_zero():
+            evaluations = [entry for entry in self.state.log_history if "eval_map" in entry]
+            last = evaluations[-1] if evaluations else {}
+            measured = {name: value for name, value in last.items() if value >= 0}  # -1: no such object
+            facts = dataclasses.replace(self.facts, metrics=measured)
+            theirs = (
+                card_on_the_hub(self.hub_model_id, token=self.args.hub_token) if self.hub_model_id else None
+            )
+            save_card(model_card(facts), self.args.output_dir, existing=theirs)
+
+
 def parse_arguments():
     parser = HfArgumentParser((DataArguments, ModelArguments, RecipeArguments, TrainingArguments))
     if len(sys.argv) == 2 and sys.argv[1].endswith((".yaml", ".yml")):
@@ -106,6 +134,13 @@ def prepare_plain(dataset: Dataset, encryption: Encryption) -> Dataset:
         return rows
 
     return dataset.with_transform(prepare)
+
+
+def load_plain_evaluation(data: DataArguments, encryption: Encryption) -> Dataset | None:
+    if data.plain_dataset is None:
+        return None
+    plain = load_split(data.plain_dataset, data.eval_split, data.max_eval_samples)
+    return prepare_plain(plain, encryption)
 
 
 def largest_size(dataset: Dataset, num_images: int = 64) -> tuple[int, int]:
@@ -181,44 +216,34 @@ def draw_detections(path, model, processor, evaluation, plain, scale, names, rec
     save_picture(path, columns)
 
 
-def main() -> dict[str, float]:
-    data, model_args, recipe, training = parse_arguments()
-    training.remove_unused_columns = False
-    training.ddp_find_unused_parameters = False
-    set_seed(training.seed)
-
-    encryption = load_encryption(data.dataset_name)
-    train = load_split(data.dataset_name, data.train_split, data.max_train_samples)
-    evaluation = load_split(data.dataset_name, data.eval_split, data.max_eval_samples)
-    names = train.features["objects"]["category"].feature.names
-    image_size = largest_size(train)
-    plain, scale = None, encryption.sub_patch_grid
-    if data.plain_dataset is not None:
-        plain = load_split(data.plain_dataset, data.eval_split, data.max_eval_samples)
-        plain = prepare_plain(plain, encryption)
-    if model_args.baseline == "yolos":
-        if plain is None:
-            raise SystemExit("--baseline yolos: name the plain images with --plain_dataset.")
-        train = load_split(data.plain_dataset, data.train_split, data.max_train_samples)
-        train, evaluation, plain, scale = prepare_plain(train, encryption), plain, None, 1
-    model, processor = build_model(encryption, model_args, image_size, names)
-
-    augmentation = DetectionAugmentation(processor.patch_size, flip=recipe.flip, crop=recipe.crop)
-    trainer = DetectionTrainer(
-        model=model,
-        args=training,
-        train_dataset=train,
-        eval_dataset=evaluation,
-        data_collator=DetectionCollator(processor, augmentation),
-        eval_collator=DetectionCollator(processor),
-        processing_class=processor,
-        new_parameters_factor=recipe.new_parameters_factor,
-        compute_metrics=DetectionEvaluation(processor, evaluation["objects"], names, pixel_scale=scale),
+def card_facts(data, args: ModelArguments, training: TrainingArguments, encryption, evaluation, model):
+    """What the model card tells beside the results; a local folder's name stays out of it."""
+    if args.baseline is not None:
+        return None
+    base_model = args.model_name_or_path
+    return ModelFacts(
+        training.hub_model_id or Path(training.output_dir).name,
+        encryption,
+        task="object-detection",
+        dataset_name=None if os.path.isdir(data.dataset_name) else data.dataset_name,
+        evaluated_on=f"{len(evaluation):,} encrypted images that were not trained on; sizes of objects are "
+        "those in the plain image",
+        training_command=shareable_command(sys.argv),
+        base_model=None if base_model is None or os.path.isdir(base_model) else base_model,
+        num_parameters=model.num_parameters(),
     )
 
+
+def keep_at_home(output_dir: str) -> None:
+    """Keep what Trainer writes for itself, and the picture of single images, out of every push."""
+    ignored = keep_off_the_hub(output_dir)
+    if PICTURE not in ignored.read_text().splitlines():
+        with ignored.open("a") as file:
+            file.write(f"{PICTURE}\n")
+
+
+def train_and_evaluate(trainer: RecipeTrainer, training: TrainingArguments) -> dict[str, float]:
     metrics = {}
-    if model_args.baseline is None and trainer.is_world_process_zero():
-        encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
     if training.do_train:
         resume = training.resume_from_checkpoint
         if resume is None and os.path.isdir(training.output_dir):
@@ -229,15 +254,56 @@ def main() -> dict[str, float]:
         metrics.update(result.metrics)
     if training.do_eval:
         metrics.update(trainer.evaluate())
+    return metrics
+
+
+def main() -> dict[str, float]:
+    data, model_args, recipe, training = parse_arguments()
+    training.remove_unused_columns = False
+    training.ddp_find_unused_parameters = False
+    set_seed(training.seed)
+
+    encryption = load_encryption(data.dataset_name)
+    train = load_split(data.dataset_name, data.train_split, data.max_train_samples)
+    evaluation = load_split(data.dataset_name, data.eval_split, data.max_eval_samples)
+    names = train.features["objects"]["category"].feature.names
+    model, processor = build_model(encryption, model_args, largest_size(train), names)
+    plain, scale = load_plain_evaluation(data, encryption), encryption.sub_patch_grid
+    if model_args.baseline == "yolos":
+        if plain is None:
+            raise SystemExit("--baseline yolos: name the plain images with --plain_dataset.")
+        train = load_split(data.plain_dataset, data.train_split, data.max_train_samples)
+        train, evaluation, plain, scale = prepare_plain(train, encryption), plain, None, 1
+
+    augmentation = DetectionAugmentation(processor.patch_size, flip=recipe.flip, crop=recipe.crop)
+    trainer = RecipeTrainer(
+        model=model,
+        args=training,
+        train_dataset=train,
+        eval_dataset=evaluation,
+        data_collator=DetectionCollator(processor, augmentation),
+        eval_collator=DetectionCollator(processor),
+        processing_class=processor,
+        new_parameters_factor=recipe.new_parameters_factor,
+        compute_metrics=DetectionEvaluation(processor, evaluation["objects"], names, pixel_scale=scale),
+        facts=card_facts(data, model_args, training, encryption, evaluation, model),
+    )
+
+    if training.push_to_hub and trainer.is_world_process_zero():
+        keep_at_home(training.output_dir)
+    if model_args.baseline is None and trainer.is_world_process_zero():
+        encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
+    metrics = train_and_evaluate(trainer, training)
     if trainer.is_world_process_zero():
         metrics.update(world_size=training.world_size, num_parameters=model.num_parameters())
         trainer.save_metrics("all", metrics, combined=False)
         if recipe.draw:
-            picture = os.path.join(training.output_dir, "detections.png")
+            picture = os.path.join(training.output_dir, PICTURE)
             draw_detections(picture, model, processor, evaluation, plain, scale, names, recipe)
         print(json.dumps(metrics))
+    trainer.create_model_card(tasks="object-detection")
     if training.push_to_hub:
-        trainer.push_to_hub(tags=["hipmr-hf", "perceptual-encryption"], tasks="object-detection")
+        trainer.push_to_hub(tasks="object-detection")
     return metrics
 
 

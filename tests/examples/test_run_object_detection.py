@@ -1,9 +1,13 @@
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
 from datasets import DatasetDict
-from example_helpers import TINY_MODEL, results
+from example_helpers import EXAMPLES, TINY_MODEL, results
+from hub_server import HubServer
+from huggingface_hub import ModelCard
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForObjectDetection, YolosForObjectDetection, pipeline
 
@@ -75,3 +79,33 @@ def test_the_baseline_trains_on_plain_images_and_a_checkpoint_goes_on(example, f
     peyolos = PEYolosForObjectDetection.from_pretrained(tmp_path / "peyolos")
     torch.testing.assert_close(peyolos.bbox_predictor.layers[0].weight, yolos.bbox_predictor.layers[0].weight)
     shutil.rmtree(tmp_path / "yolos")
+
+
+def test_a_push_brings_our_card_and_no_picture(folders, tmp_path):
+    """Nor what Trainer keeps for itself: `detections.png` shows the plain images when they are given."""
+    with HubServer(tmp_path / "hub") as hub:
+        command = [sys.executable, str(EXAMPLES / SCRIPT), "--dataset_name", str(folders / "mi")]
+        command += ["--plain_dataset", str(folders / "plain"), "--output_dir", str(tmp_path / "out")]
+        command += ["--push_to_hub", "--hub_model_id", "owner/peyolos", "--hub_token", "hf_owner"]
+        command += ["--use_cpu", "--disable_tqdm", "true", "--draw", "1", *TWO_STEPS, *TINY_MODEL]
+        environment = {**hub.environment("hf_owner", tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stderr[-6000:]
+        files = hub.files("models", "owner/peyolos")
+        assert hub.unknown == []
+
+    assert (tmp_path / "out" / "detections.png").exists() and "detections.png" not in files
+    assert (tmp_path / "out" / "training_args.bin").exists() and "training_args.bin" not in files
+    assert {"model.safetensors", "encryption_config.json", "modeling_peyolos.py"} <= files.keys()
+    for name, content in files.items():
+        assert str(tmp_path).encode() not in content and b"hf_owner" not in content, name
+    card = ModelCard(files["README.md"].decode())
+    told = {result.metric_name: result.metric_value for result in card.data.eval_results}
+    measured = results(tmp_path / "out")
+    assert told["map"] == measured["eval_map"] and min(told.values()) >= 0
+    assert measured["eval_map_large"] == -1 and "map_large" not in told  # there are no large objects
+    assert card.data.pipeline_tag == "object-detection" and "AutoModelForObjectDetection" in card.text
+    assert "What this does not protect" in card.text and "Measured on 11 encrypted images" in card.text
+    assert "run_object_detection.py --dataset_name mi" in card.text

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="PIXELS",
-        help="Height and width of the encrypted images that the position grid is for. Needed for peyolos "
-        "(for the published program half of init_pe_size), and for a published pevit whose grid is not square.",
+        help="Height and width of the encrypted images the position grid is for. Needed for peyolos "
+        "(for the published program half of init_pe_size), and for a published pevit where it is not square.",
     )
     parser.add_argument(
         "--position-encoding",
