@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart quickstart-detection test quality style results checkpoints clean
+.PHONY: install quickstart test quality style results checkpoints clean
 
 install: .venv/.installed
 
@@ -16,9 +16,6 @@ install: .venv/.installed
 
 quickstart: install
 	$(BIN)/python examples/quickstart.py --output_dir outputs/quickstart
-
-quickstart-detection: install
-	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q

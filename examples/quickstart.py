@@ -167,16 +167,17 @@ def main() -> None:
 
     encrypted = load_dataset(str(encrypted_dir), cache_dir=str(output / "cache"))
     reloaded = accuracy_after_reload(pevit, encrypted["test"])
-    baseline_results = json.loads((vit / "all_results.json").read_text())
-    write_card(pevit, encryption, baseline_results, args.model_cards_dir)
+    plain_results = json.loads((vit / "all_results.json").read_text())
+    write_card(pevit, encryption, plain_results, args.model_cards_dir)
     draw_pictures(plain["test"], encrypted["test"], output / "plain_and_encrypted.png")
     draw_losses({"PEViT, encrypted": pevit, "ViT, plain": vit}, output / "loss.png")
+    plain_accuracy = 100 * plain_results["eval_accuracy"]
     print(
         f"""
 hipmr-hf {hipmr_hf.__version__}: {encryption}
 accuracy on {len(encrypted["test"])} test images, {args.epochs} epochs:
   PEViT, trained and tested on encrypted images, reloaded with AutoModel: {100 * reloaded:.1f} %
-  ViT of the same size, trained and tested on plain images:               {100 * baseline_results["eval_accuracy"]:.1f} %
+  ViT of the same size, trained and tested on plain images:               {plain_accuracy:.1f} %
 
 encrypted dataset   {encrypted_dir}
 checkpoint          {pevit}

@@ -60,3 +60,15 @@ def test_no_page_promises_more_than_perceptual_encryption(page):
     assert not re.search(
         r"\b(intractable|anonymous|confidential|unbreakable|securely?)\b", page.read_text(), re.I
     )
+
+
+def test_the_cards_tell_the_figures_of_the_jigsaw_benchmark(benchmark):
+    """Every figure in `limits` is the mean that the benchmark measured, rounded as its table rounds it."""
+    from hipmr_hf import limits
+
+    module = benchmark("jigsaw_attack")
+    measured = json.loads(module.RESULTS.read_text())["settings"]
+    for name, encryption in module.SETTINGS.items():
+        if encryption.strategy == "rs" and encryption.patch_size == 16:
+            mean = module.mean(measured[name], "scores", "neighbour")
+            assert limits._measured_neighbours(encryption) == pytest.approx(mean, abs=0.0051), name
