@@ -275,5 +275,12 @@ def test_commands_are_published_without_tokens_and_folders():
         "--dataset_name",
         "me/scans",
     ]
-    assert shareable_command(command) == "train.py --output_dir=out --dataset_name me/scans"
-    assert shareable_command(["t.py", "--token", "hf_x", "--dir", "C:\\Users\\me\\out"]) == "t.py --dir out"
+    assert shareable_command(command) == "train.py --output_dir=LOCAL --dataset_name me/scans"
+    assert shareable_command(["t.py", "--token", "hf_x", "--dir", "C:\\Users\\me\\out"]) == "t.py --dir LOCAL"
+
+
+def test_a_command_hides_local_data_that_a_relative_path_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jane_doe").mkdir()
+    assert shareable_command(["train.py", "--dataset_name", "jane_doe"]) == "train.py --dataset_name LOCAL"
+    assert shareable_command(["train.py", "--dataset_name", "me/scans"]) == "train.py --dataset_name me/scans"

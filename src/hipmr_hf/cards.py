@@ -1,6 +1,7 @@
 """Cards that say how images were encrypted, what was measured, and what is not protected."""
 
 import dataclasses
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -255,7 +256,7 @@ def column_in_words(feature: Any) -> str:
 
 
 def shareable_command(arguments: Sequence[str]) -> str:
-    """Write a command so that it can be published: no tokens, and no folders of this machine.
+    """Write a command so that it can be published: no tokens, no names of this machine's folders.
 
     Args:
         arguments: as in `sys.argv`.
@@ -263,7 +264,7 @@ def shareable_command(arguments: Sequence[str]) -> str:
     Example:
 
         >>> shareable_command(["/home/me/train.py", "--output_dir", "/data/me/out", "--hub_token", "hf_x"])
-        'train.py --output_dir out'
+        'train.py --output_dir LOCAL'
     """
     shown: list[str] = []
     words = iter(arguments)
@@ -273,13 +274,17 @@ def shareable_command(arguments: Sequence[str]) -> str:
             if not equals:
                 next(words, None)
             continue
-        shown.append(f"{name}={_base_name(value)}" if equals else _base_name(word))
+        shown.append(f"{name}={_without_local_name(value)}" if equals else _without_local_name(word))
     return shlex.join(shown)
 
 
-def _base_name(word: str) -> str:
-    is_local = word.startswith(("/", "~", "./", "../")) or re.match(r"[A-Za-z]:\\", word)
-    return re.split(r"[\\/]", word.rstrip("\\/"))[-1] if is_local else word
+def _without_local_name(word: str) -> str:
+    """Keep what is no path of this machine, and the names of scripts and recipes; hide all others."""
+    is_path = word.startswith(("/", "~", "./", "../")) or re.match(r"[A-Za-z]:\\", word)
+    if not is_path and not os.path.exists(word):
+        return word
+    name = re.split(r"[\\/]", word.rstrip("\\/"))[-1]
+    return name if name.endswith((".py", ".yaml", ".yml")) else "LOCAL"
 
 
 def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:

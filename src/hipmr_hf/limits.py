@@ -75,7 +75,8 @@ def _on_puzzles(encryption: Encryption) -> str:
         two, four, half = (_share(NEIGHBOURS[lost]) for lost in ((2, 0.0), (4, 0.0), (0, 0.5)))
         return (
             "A jigsaw solver puts patches back together: all neighbours with nothing lost (chance .005), "
-            f"{two} of them with an interval of 2 pixels, {four} with 4, {half} with half of the patches dropped."
+            f"{two} of them with an interval of 2 pixels, {four} with 4, {half} with half of the patches "
+            "dropped."
         )
     if measured > 0.85:
         seen = "the picture, or large pieces of it, can be seen again"
