@@ -39,11 +39,13 @@ def test_random_noise_stays_at_chance():
 
 def test_a_gap_and_missing_patches_weaken_the_attack_but_do_not_stop_it(photo):
     _, gap = attacked(RandomShuffling(image_size=160, patch_size=32, interval=4), photo)
-    _, drop = attacked(RandomShuffling(image_size=160, patch_size=32, drop_ratio=0.4), photo)
+    # Which patches are dropped decides how hard one puzzle of 15 patches is: .73 +- .14, so many are solved.
+    dropping = RandomShuffling(image_size=160, patch_size=32, drop_ratio=0.4)
+    drops = [attacked(dropping, photo)[1] for _ in range(30)]
 
     assert gap.scores["neighbour"] > 0.4
-    assert drop.scores["neighbour"] > 0.5
-    assert (drop.reconstruction == 128).all(axis=2).mean() >= 0.39  # the dropped cells
+    assert np.mean([drop.scores["neighbour"] for drop in drops]) > 0.5
+    assert (drops[0].reconstruction == 128).all(axis=2).mean() >= 0.39  # the dropped cells
 
 
 def test_every_patch_gets_a_cell_of_its_own(photo):

@@ -108,4 +108,4 @@ def test_a_push_brings_our_card_and_no_picture(folders, tmp_path):
     assert measured["eval_map_large"] == -1 and "map_large" not in told  # there are no large objects
     assert card.data.pipeline_tag == "object-detection" and "AutoModelForObjectDetection" in card.text
     assert "What this does not protect" in card.text and "Measured on 11 encrypted images" in card.text
-    assert "run_object_detection.py --dataset_name mi" in card.text
+    assert "run_object_detection.py --dataset_name LOCAL" in card.text
