@@ -68,6 +68,21 @@ def test_a_checkpoint_with_another_number_of_classes_gets_a_new_head(tmp_path):
     )
 
 
+def test_a_checkpoint_for_wider_patches_gets_a_new_patch_embedding(tmp_path, photo):
+    """A DeiT has patches of 16 pixels, mixed images have patches of 8: the rest of its weights stay."""
+    model, processor = build_pevit(RandomShuffling(), **SMALL, num_labels=3)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    mixed = RandomShuffling(sub_patch_grid=2)
+
+    again, processor = build_pevit(mixed, checkpoint=str(tmp_path), num_labels=3)
+
+    assert again.config.patch_size == processor.patch_size == 8
+    assert torch.equal(again.classifier.weight, model.classifier.weight)
+    hidden_states = again.eval()(**processor(mixed(photo), return_tensors="pt"), output_hidden_states=True)
+    assert hidden_states.hidden_states[0].shape == (1, 197, 32)
+
+
 def test_the_baseline_has_the_same_size_and_another_architecture(photo):
     model, processor = build_vit_baseline((64, 64), 16, size="tiny", **SMALL, num_labels=5)
     pevit, _ = build_pevit(

@@ -83,24 +83,27 @@ def build_pevit(
 
     Args:
         encryption: settings of the dataset.
-        checkpoint: folder or Hub repository to go on from; another number of classes gets a new head.
+        checkpoint: folder or Hub repository to go on from. Another number of classes gets a new head, and
+            another width of the encrypted patches a new patch embedding; transformers lists what is new.
         with_teacher: build the distilled model, which also learns from a teacher's logits.
         size: as in `pevit_config_for`; unused with a checkpoint.
         attn_implementation: as in transformers.
         overrides: arguments of `PEViTConfig`; None means the default, or the checkpoint's own.
     """
     kind = PEViTForImageClassificationWithTeacher if with_teacher else PEViTForImageClassification
+    patch_size = encryption.encrypted_patch_size
     if checkpoint is not None:
         model = kind.from_pretrained(
             checkpoint,
+            patch_size=patch_size,
             attn_implementation=attn_implementation,
             ignore_mismatched_sizes=True,
             **_given(overrides),
         )
-        return model, PEViTImageProcessorPil.from_pretrained(checkpoint)
+        return model, PEViTImageProcessorPil.from_pretrained(checkpoint, patch_size=patch_size)
     config = pevit_config_for(encryption, size, **overrides)
     config._attn_implementation = attn_implementation
-    return kind(config), PEViTImageProcessorPil(patch_size=encryption.encrypted_patch_size)
+    return kind(config), PEViTImageProcessorPil(patch_size=patch_size)
 
 
 def build_vit_baseline(
