@@ -39,6 +39,7 @@ from hipmr_hf.training import (
     input_transform,
     label_names,
     load_encryption,
+    pick_split,
 )
 
 
@@ -160,12 +161,12 @@ def parse_arguments(arguments: list[str]):
 
 def load_splits(data: DataArguments, seed: int) -> DatasetDict:
     dataset = load_dataset(data.dataset_name)
-    train = dataset[data.train_split]
+    train = pick_split(dataset, data.train_split, argument="--train_split")
     if data.validation_size is not None:
         halves = train.train_test_split(data.validation_size, seed=seed, stratify_by_column=data.label_column)
         train, evaluation = halves["train"], halves["test"]
     else:
-        evaluation = dataset[data.eval_split]
+        evaluation = pick_split(dataset, data.eval_split, argument="--eval_split (or use --validation_size)")
     if data.max_train_samples is not None:
         train = train.shuffle(seed=seed).take(min(data.max_train_samples, len(train)))
     if data.max_eval_samples is not None:

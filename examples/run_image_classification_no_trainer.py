@@ -40,6 +40,7 @@ from hipmr_hf.training import (
     input_transform,
     label_names,
     load_encryption,
+    pick_split,
 )
 
 
@@ -118,7 +119,8 @@ def build_model(args: Arguments, names: list[str]):
 
 
 def build_loaders(args: Arguments, dataset, processor) -> tuple[DataLoader, DataLoader]:
-    train, evaluation = dataset[args.train_split], dataset[args.eval_split]
+    train = pick_split(dataset, args.train_split, argument="--train_split")
+    evaluation = pick_split(dataset, args.eval_split, argument="--eval_split")
     if args.max_train_samples is not None:
         train = train.shuffle(seed=args.seed).take(min(args.max_train_samples, len(train)))
     if args.max_eval_samples is not None:

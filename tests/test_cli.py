@@ -413,3 +413,13 @@ def test_what_the_config_of_a_checkpoint_tells_is_refused(architecture, options,
     command = ("convert", "a/checkpoint", "--architecture", architecture, *options)
     assert run(*command, "--output-dir", tmp_path / "out") == 2
     assert f"{flag}: a checkpoint of transformers tells it in its config" in only_error(capsys)
+
+
+def test_a_source_that_is_nowhere_while_the_hub_is_out_of_reach(tmp_path, monkeypatch, capsys):
+    from huggingface_hub import constants, hf_api
+
+    monkeypatch.setattr(hf_api.api, "endpoint", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert main(["encrypt", "nothere", "--output-dir", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "SOURCE: there is no folder or parquet file nothere here, and the Hub cannot be reached" in told

@@ -109,6 +109,13 @@ def _on_the_hub(repo_id: str, config_name: str | None) -> tuple[dict, str]:
             f"SOURCE: {repo_id} is neither a folder, nor a parquet file, nor a dataset on the Hub that your "
             "token can read; check the path, or log in with `hf auth login`."
         ) from error
+    except Exception as error:
+        if not type(error).__module__.startswith("httpx"):  # the client's errors of the network
+            raise
+        raise ConnectionError(
+            f"SOURCE: there is no folder or parquet file {repo_id} here, and the Hub cannot be reached "
+            f"({error}); check the path, or the network."
+        ) from error
     return {"path": repo_id, "name": config_name, "revision": commit}, str(commit)
 
 
