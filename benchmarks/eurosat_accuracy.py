@@ -98,13 +98,13 @@ def prepare_data(setting: Setting, args: argparse.Namespace) -> Path:
     return folder
 
 
-def train(setting: Setting, seed: int, args: argparse.Namespace) -> dict:
-    """Run one training in a process of its own, on one core."""
+def options_of(setting: Setting, seed: int, args: argparse.Namespace) -> dict:
+    """Return the arguments of one training, the same for every setting but for its own."""
     slug = "".join(
         c if c.isalnum() else "_" for c in f"{setting.name}_{seed}_{args.epochs}_{args.validation}"
     )
     epoch = math.ceil(6000 * (0.9 if args.validation else 1) / args.batch_size)  # steps
-    options = {
+    return {
         **SIZE,
         **setting.arguments,
         "dataset_name": args.output_dir / "data" / setting.data,
@@ -130,6 +130,11 @@ def train(setting: Setting, seed: int, args: argparse.Namespace) -> dict:
         **({"validation_size": 0.1} if args.validation else {}),
         **dict(item.split("=", 1) for item in args.extra),
     }
+
+
+def train(setting: Setting, seed: int, args: argparse.Namespace) -> dict:
+    """Run one training in a process of its own, on one core."""
+    options = options_of(setting, seed, args)
     command = [sys.executable, str(ROOT / "examples" / "run_image_classification.py")]
     command += ["--do_train", "--do_eval", "--use_cpu", "--bf16", "--disable_tqdm", "true"]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
