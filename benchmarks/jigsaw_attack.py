@@ -81,7 +81,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=12, help="photographs, of the 24 there are")
     parser.add_argument("--only", nargs="+", help="names of settings; default all")
     parser.add_argument("--rounds", type=int, default=3, help="annealing runs of the solver")
-    parser.add_argument("--sheet_rows", type=int, nargs="+", default=[2, 6, 14, 22], help="photographs drawn")
+    parser.add_argument("--sheet_rows", type=int, nargs="+", default=[4, 6, 14, 22], help="photographs drawn")
     parser.add_argument("--report", action="store_true", help="only print the table")
     return parser.parse_args()
 
