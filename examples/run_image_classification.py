@@ -28,9 +28,10 @@ from transformers import HfArgumentParser, Trainer, TrainerCallback, TrainingArg
 from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf.augmentation import EncryptedAugmentation
-from hipmr_hf.cards import ModelFacts, model_card, save_card, shareable_command
+from hipmr_hf.cards import ModelFacts, model_card, save_card
 from hipmr_hf.metrics import Accuracy
 from hipmr_hf.publishing import card_on_the_hub, keep_off_the_hub
+from hipmr_hf.shareable_command import shareable_command
 from hipmr_hf.training import (
     build_pevit,
     build_vit_baseline,
@@ -206,6 +207,18 @@ def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArgumen
     return encryption, model, processor
 
 
+def build_augmentation(recipe: RecipeArguments, training: TrainingArguments, encryption, num_labels: int):
+    shuffled = encryption is not None and encryption.strategy == "rs"
+    label_smoothing, training.label_smoothing_factor = training.label_smoothing_factor, 0.0  # not twice
+    return EncryptedAugmentation(
+        num_labels=num_labels,
+        turns=recipe.turns,
+        patch_size=encryption.encrypted_patch_size if shuffled else None,
+        mixup_alpha=recipe.mixup_alpha,
+        label_smoothing=label_smoothing,
+    )
+
+
 def card_facts(
     data: DataArguments, args: ModelArguments, training: TrainingArguments, encryption, splits, model
 ):
@@ -236,15 +249,7 @@ def main(arguments: list[str]) -> dict[str, float]:
             processor, label_column=data.label_column, teacher_logits_column=data.teacher_logits_column
         )
     )
-    shuffled = encryption is not None and encryption.strategy == "rs"
-    augmentation = EncryptedAugmentation(
-        num_labels=len(names),
-        turns=recipe.turns,
-        patch_size=encryption.encrypted_patch_size if shuffled else None,
-        mixup_alpha=recipe.mixup_alpha,
-        label_smoothing=training.label_smoothing_factor,
-    )
-    training.label_smoothing_factor = 0.0  # done by the augmentation, on probabilities
+    augmentation = build_augmentation(recipe, training, encryption, len(names))
     accuracy = Accuracy()
     trainer = RecipeTrainer(
         model=model,

@@ -35,7 +35,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf import Encryption
 from hipmr_hf.boxes import move_objects
-from hipmr_hf.cards import ModelFacts, model_card, save_card, shareable_command
+from hipmr_hf.cards import ModelFacts, model_card, save_card
 from hipmr_hf.detection_augmentation import DetectionAugmentation
 from hipmr_hf.detection_training import (
     DetectionCollator,
@@ -46,6 +46,7 @@ from hipmr_hf.detection_training import (
     number_images,
 )
 from hipmr_hf.publishing import card_on_the_hub, keep_off_the_hub
+from hipmr_hf.shareable_command import shareable_command
 from hipmr_hf.training import label_names, load_encryption
 
 PICTURE = "detections.png"

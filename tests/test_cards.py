@@ -11,10 +11,10 @@ from hipmr_hf.cards import (
     merge_card,
     model_card,
     save_card,
-    shareable_command,
 )
 from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.leak_guard import key_id_in
+from hipmr_hf.shareable_command import shareable_command
 
 FORBIDDEN = re.compile(r"\b(secure|anonymous|anonymi[sz]ed|confidential|intractable)\b", re.IGNORECASE)
 SHUFFLING = RandomShuffling(image_size=64, patch_size=8, interval=2)

@@ -1,9 +1,7 @@
 """Cards that say how images were encrypted, what was measured, and what is not protected."""
 
 import dataclasses
-import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +98,7 @@ class ModelFacts:
         baselines: measured values of what it is compared with, by description.
         dataset_name: the encrypted dataset, if it is on the Hub.
         evaluated_on: the images behind the values, such as "the 1,500 images of the split test".
-        training_command: as from `shareable_command`.
+        training_command: as from `shareable_command.shareable_command`.
         base_model: the checkpoint it started from, if it is on the Hub.
         num_parameters: of the model.
         license: an identifier of the Hub's list.
@@ -253,38 +251,6 @@ def column_in_words(feature: Any) -> str:
     if isinstance(feature, dict):
         return f"lists of {', '.join(feature)}"
     return "bytes" if getattr(feature, "dtype", "") == "binary" else getattr(feature, "dtype", "list")
-
-
-def shareable_command(arguments: Sequence[str]) -> str:
-    """Write a command so that it can be published: no tokens, no names of this machine's folders.
-
-    Args:
-        arguments: as in `sys.argv`.
-
-    Example:
-
-        >>> shareable_command(["/home/me/train.py", "--output_dir", "/data/me/out", "--hub_token", "hf_x"])
-        'train.py --output_dir LOCAL'
-    """
-    shown: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name.endswith("_token") or name.endswith("-token"):
-            if not equals:
-                next(words, None)
-            continue
-        shown.append(f"{name}={_without_local_name(value)}" if equals else _without_local_name(word))
-    return shlex.join(shown)
-
-
-def _without_local_name(word: str) -> str:
-    """Keep what is no path of this machine, and the names of scripts and recipes; hide all others."""
-    is_path = word.startswith(("/", "~", "./", "../")) or re.match(r"[A-Za-z]:\\", word)
-    if not is_path and not os.path.exists(word):
-        return word
-    name = re.split(r"[\\/]", word.rstrip("\\/"))[-1]
-    return name if name.endswith((".py", ".yaml", ".yml")) else "LOCAL"
 
 
 def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:
