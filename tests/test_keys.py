@@ -74,6 +74,12 @@ def test_permutations_are_uniform(keyed):
     assert chisquare(counts).pvalue > 1e-6
 
 
+def test_equal_words_keep_their_order():
+    words = np.random.default_rng(0).integers(0, 50, (3, 200), dtype=np.uint64)
+    expected = np.argsort(words, axis=1, kind="stable")
+    np.testing.assert_array_equal(keys.permutations_from(words.view(np.uint8)), expected)
+
+
 def test_a_key_never_shows_itself(tmp_path):
     secret = os.urandom(32)
     key = SecretKey(secret)

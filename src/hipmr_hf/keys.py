@@ -239,7 +239,11 @@ def permutations_from(streams: np.ndarray) -> np.ndarray:
         >>> permutations_from(fresh_streams(2, 8 * 5)).shape
         (2, 5)
     """
-    return np.argsort(np.ascontiguousarray(streams).view(_WORD), axis=1, kind="stable")
+    words = np.ascontiguousarray(streams).view(_WORD)
+    ordered = np.sort(words, axis=1)
+    # Without equal words every sort gives the same order, and the stable one takes four times as long.
+    tied = np.any(ordered[:, 1:] == ordered[:, :-1])
+    return np.argsort(words, axis=1, kind="stable" if tied else "quicksort")
 
 
 WORD_BYTES = _WORD.itemsize

@@ -10,11 +10,14 @@ from PIL import Image
 
 from .. import keys, patches
 from ..keys import SecretKey
-from .checks import check_array, check_whole
+from .checks import MAX_SIDE, check_array, check_whole
 from .placement import Placement, load_upright, place, resize_and_centre_crop, whole_patches
 from .settings_file import SettingsFile
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray)
+
+# Images are worked on in blocks of about this size, so that all steps after the first find them in the cache.
+_BLOCK_BYTES = 3 * 2**18
 
 
 class Draw(NamedTuple):
@@ -22,6 +25,10 @@ class Draw(NamedTuple):
 
     permutations: np.ndarray | None  # (batch, rows * cols)
     turns: np.ndarray | None  # (batch, rows, cols, sub_patch_grid, sub_patch_grid)
+
+    def part(self, images: slice) -> "Draw":
+        """Return the randomness of some images of the batch."""
+        return Draw(*(None if values is None else values[images] for values in self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Encryption(SettingsFile):
     def __post_init__(self) -> None:
         if type(self) is Encryption:
             raise TypeError("Encryption holds no settings of its own; use RandomShuffling or MixingUp.")
-        check_whole("patch_size", self.patch_size, minimum=1)
+        check_whole("patch_size", self.patch_size, minimum=1, maximum=MAX_SIDE)
         check_whole("sub_patch_grid", self.sub_patch_grid, minimum=1, maximum=16)
         for name in ("sub_patch_symmetries", "patch_normalization"):
             if not isinstance(getattr(self, name), bool):
@@ -198,6 +205,16 @@ class Encryption(SettingsFile):
         return b"hipmr-hf stream|" + settings.encode()
 
     def _encrypt(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        batch, height, width, channels = images.shape
+        size = self.encrypted_size or (height // self.sub_patch_grid, width // self.sub_patch_grid)
+        encrypted = np.empty((batch, *size, channels), np.uint8)
+        step = max(1, _BLOCK_BYTES // max(1, images[:1].nbytes))
+        for start in range(0, batch, step):
+            block = slice(start, start + step)
+            self._encrypt_block(images[block], draw.part(block), encrypted[block])
+        return encrypted
+
+    def _encrypt_block(self, images: np.ndarray, draw: Draw, out: np.ndarray) -> None:
         raise NotImplementedError
 
     def _encrypt_in_place(self, images: np.ndarray, draw: Draw) -> np.ndarray:

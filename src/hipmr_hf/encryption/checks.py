@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+# JPEG holds no longer side (ITU-T T.81, B.2.2), and settings of a stranger must not cost hours.
+MAX_SIDE = 65_535
+
 
 def check_whole(name: str, value: Any, *, minimum: int, maximum: int | None = None) -> None:
     """Refuse all but whole numbers from `minimum` to `maximum`."""
@@ -20,7 +23,7 @@ def check_image_size(image_size: Any, patch_size: int) -> None:
     if len(sides) != 2:
         raise ValueError(f"image_size: got {image_size!r}, expected a whole number or (height, width).")
     for side in sides:
-        check_whole("image_size", side, minimum=patch_size)
+        check_whole("image_size", side, minimum=patch_size, maximum=MAX_SIDE)
         if side % patch_size:
             raise ValueError(
                 f"image_size: got {image_size!r}, expected whole patches of patch_size={patch_size}; "

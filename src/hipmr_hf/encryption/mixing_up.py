@@ -77,5 +77,5 @@ class MixingUp(Encryption):
             return resize_to_sides(height, width, sides=self.image_size, patch_size=self.patch_size)
         return kept
 
-    def _encrypt(self, images: np.ndarray, draw: Draw) -> np.ndarray:
-        return self._encrypt_in_place(images, draw)
+    def _encrypt_block(self, images: np.ndarray, draw: Draw, out: np.ndarray) -> None:
+        out[...] = self._encrypt_in_place(images, draw)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from .checks import check_array, check_whole
+from .checks import MAX_SIDE, check_array, check_whole
 
 # PIL converts these to RGB without losing or uncovering anything.
 _SAFE_MODES = ("RGB", "L", "1", "CMYK", "YCbCr")
@@ -44,9 +44,9 @@ class Sides:
     longer: int | None = None
 
     def __post_init__(self) -> None:
-        check_whole("shorter", self.shorter, minimum=1)
+        check_whole("shorter", self.shorter, minimum=1, maximum=MAX_SIDE)
         if self.longer is not None:
-            check_whole("longer", self.longer, minimum=self.shorter)
+            check_whole("longer", self.longer, minimum=self.shorter, maximum=MAX_SIDE)
 
 
 def resize_to_sides(height: int, width: int, *, sides: Sides, patch_size: int) -> Placement:

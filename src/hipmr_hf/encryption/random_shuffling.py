@@ -86,16 +86,14 @@ class RandomShuffling(Encryption):
         rows, cols = patches.mosaic_shape(self.num_patches, self._rows, self._cols)
         return rows * self.encrypted_patch_size, cols * self.encrypted_patch_size
 
-    def _encrypt(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+    def _encrypt_block(self, images: np.ndarray, draw: Draw, out: np.ndarray) -> None:
         shape = patches.mosaic_shape(self.num_patches, self._rows, self._cols)
         positions = draw.permutations[:, : self.num_patches].reshape(-1, *shape)
-        if self.sub_patch_grid == 1 and not self.sub_patch_symmetries and not self.patch_normalization:
-            return patches.gather_patches(
-                images, positions, patch_size=self.patch_size, interval=self.interval
-            )
-        eroded = patches.erode_patches(images, patch_size=self.patch_size, interval=self.interval)
-        processed = self._encrypt_in_place(eroded, draw)
-        return patches.gather_patches(processed, positions, patch_size=self.encrypted_patch_size)
+        patch_size, interval = self.patch_size, self.interval
+        if self.sub_patch_grid > 1 or self.sub_patch_symmetries or self.patch_normalization:
+            eroded = patches.erode_patches(images, patch_size=patch_size, interval=interval)
+            images, patch_size, interval = self._encrypt_in_place(eroded, draw), self.encrypted_patch_size, 0
+        patches.gather_patches(images, positions, patch_size=patch_size, interval=interval, out=out)
 
     @property
     def _kept_size(self) -> int:

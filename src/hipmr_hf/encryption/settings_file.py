@@ -108,7 +108,7 @@ class SettingsFile:
             )
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"repo_or_dir: {path} is not valid JSON; take it again from its source."
             ) from error
