@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hipmr_hf.image_reading import ImageReadingError, encode_image, read_image
+from hipmr_hf.image_reading import ImageReadingError, encode_image, read_image, warn_of_smear
 
 CANARY = "john-doe-canary"
 
@@ -281,6 +281,28 @@ def test_jpeg_keeps_the_colours_of_neighbouring_patches_apart():
     mosaic[:, 8:] = (0, 0, 255)
     read = read_image(encode_image(mosaic, "jpeg", jpeg_quality=95)).astype(int)
     assert np.abs(read - mosaic).max() <= 4
+
+
+@pytest.mark.parametrize(("patch_size", "smears"), [(8, False), (16, False), (12, True), (4, True)])
+def test_jpeg_smears_over_patch_borders_exactly_where_the_warning_says(patch_size, smears, caplog):
+    mosaic = noise(48, 48)
+    changed = mosaic.copy()
+    changed[:patch_size, :patch_size] = 255 - changed[:patch_size, :patch_size]
+    before, after = (read_image(encode_image(pixels, "jpeg")) for pixels in (mosaic, changed))
+    elsewhere = np.ones((48, 48), bool)
+    elsewhere[:patch_size, :patch_size] = False
+    assert (before[elsewhere] != after[elsewhere]).any() == smears
+
+    for image_format in ("png", "jpeg"):
+        warn_of_smear(image_format, patch_size)
+    assert len(caplog.records) == smears
+    if smears:
+        assert f"patches of {patch_size} pixels" in caplog.text and "'webp' or 'png'" in caplog.text
+
+
+@pytest.mark.parametrize("image_format", ["png", "webp"])
+def test_flat_areas_still_compress(image_format):
+    assert len(encode_image(np.full((224, 224, 3), 7, np.uint8), image_format)) < 2000
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from datasets import DatasetInfo, Features, Image, Value
 
 from .encrypted_parquet import save_encrypted_dataset
 from .encryption import Encryption
-from .image_reading import check_image_format
+from .image_reading import check_image_format, warn_of_smear
 from .keys import SecretKey, as_key
 from .publishable_columns import DEFAULT_KEEP_COLUMNS, check_columns, encrypted_features
 from .row_encryption import (
@@ -83,7 +83,8 @@ def encrypt_dataset(
             numbers, text, labels, or lists and dicts of these. What they say is published as it is.
         key: with it the permutations can be drawn again, and a column "nonce" (16 bytes a row) is added;
             without it nobody can undo them.
-        image_format: "png", "webp" (lossless) or "jpeg".
+        image_format: "png", or "webp", which is lossless too, faster and smaller; or "jpeg", which loses
+            pixels, and warns where its blocks cross the borders of patches.
         jpeg_quality: 1 to 100, for "jpeg".
         num_proc: worker processes; None for none. With a key they must be forked. Not for streaming.
         on_error: "raise" at the first image that is corrupt, too large, smaller than a patch, or holds
@@ -246,6 +247,7 @@ def _check_options(
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error: got {on_error!r}, allowed are 'raise' and 'skip'.")
     check_image_format(image_format, jpeg_quality)
+    warn_of_smear(image_format, encryption.encrypted_patch_size)
 
 
 def _check_num_proc(num_proc: int | None, key: SecretKey | None, *, streaming: bool) -> int | None:

@@ -114,7 +114,7 @@ class RowEncryption:
             )
 
     def _prepare(self, row: "_Row") -> None:
-        plain = read_image(_file_of(row.image))
+        plain = read_image(file_of(row.image))
         height, width = plain.shape[:2]
         pixels = self.encryption.prepare(plain)
         if OBJECTS_COLUMN in row.kept:
@@ -170,8 +170,17 @@ class _Row:
     file: bytes | None = None
 
 
-def _file_of(value: Any) -> Any:
-    """Return what `read_image` takes for one value of an undecoded image column."""
+def file_of(value: Any) -> Any:
+    """Return what `read_image` takes for one value of an undecoded image column.
+
+    Raises:
+        ImageReadingError: there is no image, or its file cannot be opened; the message holds no path.
+
+    Example:
+
+        >>> file_of({"bytes": b"file", "path": None})
+        b'file'
+    """
     if not isinstance(value, dict):
         image, path = value, None
     else:
