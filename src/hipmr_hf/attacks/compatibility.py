@@ -154,8 +154,13 @@ DISSIMILARITIES: dict[str, tuple[Callable, Callable]] = {
     "slanted": (to_lab, slanted),
     "strip": (to_lab, strip_colour),
     "statistics": (to_lab, patch_statistics),
+    "luma_border": (to_luma_weighted, border),
+    "luma_mgc": (to_luma_weighted, mahalanobis_gradient),
 }
 """Name -> (colour space, dissimilarity)."""
+
+ALL_COLOURS = tuple(name for name in DISSIMILARITIES if not name.startswith("luma_"))
+"""What is compared where every pixel kept its own colour; the rest is for JPEG with subsampled chroma."""
 
 
 def dissimilarities(pieces: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

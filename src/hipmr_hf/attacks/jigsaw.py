@@ -49,6 +49,7 @@ class JigsawAttack:
         encryption: the settings that the image was encrypted with.
         weights: how to weigh dissimilarities; by default those shipped for the nearest settings.
             `pair_scores.fit_weights` makes others.
+        image_format: how the encrypted image was stored, see `jigsaw_weights.weights_for`.
         rounds: annealing runs, each starting from the best layout so far.
         steps: moves per run and patch.
         seed: of the search.
@@ -66,6 +67,7 @@ class JigsawAttack:
     rounds: int = 3
     steps: int = 5000
     seed: int = 0
+    image_format: str = "png"
 
     def __post_init__(self) -> None:
         if not isinstance(self.encryption, RandomShuffling):
@@ -94,7 +96,8 @@ class JigsawAttack:
         """
         started = time.process_time()
         pieces = self._pieces(encrypted)
-        scores = pair_scores(pieces, self.weights or weights_for(self.encryption))
+        weights = self.weights or weights_for(self.encryption, image_format=self.image_format)
+        scores = pair_scores(pieces, weights)
         return self.assemble(pieces, scores, truth, unary=unary, started=started)
 
     def assemble(

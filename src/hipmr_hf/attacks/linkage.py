@@ -125,11 +125,12 @@ def link(
     seconds = time.process_time() - started
     if query_labels is None:
         return LinkageResult(distances, None, None, None, seconds)
-    same = np.asarray(gallery_labels)[None] == np.asarray(query_labels)[:, None]
-    order = np.argsort(distances, axis=1, kind="stable")
-    ranked = np.take_along_axis(same, order, axis=1)
-    top1, top5 = float(ranked[:, 0].mean()), float(ranked[:, :5].any(axis=1).mean())
-    return LinkageResult(distances, top1, top5, float(same.mean()), seconds)
+    from ..metrics.retrieval import retrieval_chance, retrieval_scores
+
+    asked_labels, known_labels = np.asarray(query_labels), np.asarray(gallery_labels)
+    scores = retrieval_scores(distances, asked_labels, known_labels)
+    chance = retrieval_chance(asked_labels, known_labels)["top1"]
+    return LinkageResult(distances, scores["top1"], scores["top5"], chance, seconds)
 
 
 def _distances(asked: list[np.ndarray], known: list[np.ndarray], distance: str) -> np.ndarray:

@@ -9,13 +9,13 @@ photographs that the attacker encrypts with the same settings, which are no secr
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from ..encryption import RandomShuffling
 from .base import encrypt_with_truth, grid_shape, split_mosaic
-from .compatibility import DISSIMILARITIES, dissimilarities
+from .compatibility import ALL_COLOURS, dissimilarities
 
 NEVER = -30.0
 """Log-odds of what cannot be: a patch beside itself."""
@@ -164,18 +164,21 @@ def fit_weights(
     encryption: RandomShuffling,
     photographs: Iterable[np.ndarray],
     *,
-    names: tuple[str, ...] = tuple(DISSIMILARITIES),
+    names: tuple[str, ...] = ALL_COLOURS,
     ridge: float = 1e-3,
     source: str = "",
+    storage: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> PairWeights:
     """Learn how to weigh dissimilarities on photographs encrypted with the settings under attack.
 
     Args:
         encryption: the settings under attack.
         photographs: uint8 images (height, width, channels) or PIL images, not those attacked later.
-        names: dissimilarities to combine.
+        names: dissimilarities to combine; all of `DISSIMILARITIES` for JPEG with subsampled chroma.
         ridge: penalty on squared weights; keeps features that say the same from fighting.
         source: what the photographs are, for the report.
+        storage: what happens to an encrypted image (uint8, height x width x channels) before the attacker
+            has it, such as JPEG; nothing by default.
 
     Returns:
         Weights for `pair_scores`.
@@ -192,7 +195,7 @@ def fit_weights(
     """
     from scipy.optimize import minimize
 
-    puzzles = [_training_puzzle(encryption, np.asarray(photo), names) for photo in photographs]
+    puzzles = [_training_puzzle(encryption, np.asarray(photo), names, storage) for photo in photographs]
     if not puzzles:
         raise ValueError("photographs: got none, expected at least one to fit the weights on.")
 
@@ -208,10 +211,14 @@ def fit_weights(
 
 
 def _training_puzzle(
-    encryption: RandomShuffling, photo: np.ndarray, names: tuple[str, ...]
+    encryption: RandomShuffling,
+    photo: np.ndarray,
+    names: tuple[str, ...],
+    storage: Callable[[np.ndarray], np.ndarray] | None,
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     sample = encrypt_with_truth(encryption, encryption.prepare(photo)[None])
-    pieces = split_mosaic(sample.images[0], encryption.encrypted_patch_size)
+    stored = sample.images[0] if storage is None else storage(sample.images[0])
+    pieces = split_mosaic(stored, encryption.encrypted_patch_size)
     features = pair_features(dissimilarities(pieces, names))
     return features.astype(np.float16), true_pairs(sample.positions[0], grid_shape(encryption))
 
