@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
 
+from .audit_section import AuditRow, audit_section, renew_audit_section
 from .encryption import Encryption
 from .limits import what_is_not_protected, what_viewers_see
 
@@ -42,21 +43,6 @@ _SIZES = (
     (10**6, "100K<n<1M"),
     (10**7, "1M<n<10M"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class AuditRow:
-    """One attack that was tried.
-
-    Args:
-        attack: its name, and what it was trained on, if anything.
-        score: what it recovered.
-        chance: what guessing recovers.
-    """
-
-    attack: str
-    score: str
-    chance: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +126,7 @@ def dataset_card(facts: DatasetFacts) -> DatasetCard:
         columns=facts.columns,
         image_format={"png": "PNG", "jpeg": "JPEG", "webp": "lossless WebP"}.get(facts.image_format),
         randomness=_randomness(facts.encryption, keyed),
-        audit=facts.audit,
+        audit=audit_section(facts.audit) if facts.audit else None,
         **_shared(facts.encryption, keyed),
     )
 
@@ -233,6 +219,29 @@ def merge_card(existing: str | None, rendered: str) -> str:
 def _split_metadata(card: str) -> tuple[dict[str, Any], str]:
     match = re.match(r"---\s*\n(.*?)\n---\s*\n", card, re.DOTALL)
     return (yaml.safe_load(match[1]) or {}, card[match.end() - 1 :]) if match else ({}, f"\n{card}")
+
+
+def with_audit(card: str, rows: Sequence[AuditRow], summary: str) -> str:
+    """Put what an audit found into a dataset card, in place of what an earlier one found.
+
+    Args:
+        card: text of a card from `dataset_card`, whatever people wrote around it.
+        rows: the attacks that were tried.
+        summary: what it comes to, and how it was found.
+
+    Raises:
+        ValueError: the card has no part of ours to put it into.
+
+    Example:
+
+        >>> from hipmr_hf import MixingUp
+        >>> card = str(dataset_card(DatasetFacts("me/scans", MixingUp(), {"train": 120})))
+        >>> "| looking | .86 | .28 |" in with_audit(card, [AuditRow("looking", ".86", ".28")], "Grade F.")
+        True
+    """
+    ours = _SECTION.search(card)
+    renewed = renew_audit_section("" if ours is None else ours[0], rows, summary)
+    return card[: ours.start()] + renewed + card[ours.end() :]
 
 
 def column_in_words(feature: Any) -> str:

@@ -95,25 +95,29 @@ def card_on_the_hub(repo_id: str, *, repo_type: str = "model", token: str | None
     return None
 
 
-def keep_off_the_hub(output_dir: str | os.PathLike) -> Path:
+def keep_off_the_hub(output_dir: str | os.PathLike, *, also: Sequence[str] = ()) -> Path:
     """Write a `.gitignore` that keeps what Trainer writes for itself out of every push from a folder.
 
     The Hub obeys it: its client asks which files of a commit are ignored, and sends none of these. Call it
     before training, since Trainer with `push_to_hub=True` pushes whenever it saves.
 
     Args:
-        output_dir: Trainer's.
+        output_dir: Trainer's; lines that stand in its `.gitignore` already stay.
+        also: further patterns, as `.gitignore` has them, such as pictures of single images.
+
+    Returns:
+        The `.gitignore`.
 
     Example:
 
         >>> import tempfile
-        >>> path = keep_off_the_hub(tempfile.mkdtemp())
-        >>> path.name, "training_args.bin" in path.read_text().splitlines()
+        >>> path = keep_off_the_hub(tempfile.mkdtemp(), also=["detections.png"])
+        >>> path.name, {"training_args.bin", "detections.png"} <= set(path.read_text().splitlines())
         ('.gitignore', True)
     """
     path = Path(output_dir) / ".gitignore"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    lines += [pattern for pattern in _KEPT_AT_HOME if pattern not in lines]
+    lines += [pattern for pattern in (*_KEPT_AT_HOME, *also) if pattern not in lines]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

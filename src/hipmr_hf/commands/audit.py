@@ -1,39 +1,255 @@
-"""`hipmr audit`: what an encrypted dataset gives away."""
+"""`hipmr audit`: what attackers get back from images under given settings, and what files give away."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-HELP = "Look for leaks in an encrypted dataset or a checkpoint before, or after, it is published."
+from .settings_arguments import add_settings, given_settings, settings_from
+
+if TYPE_CHECKING:
+    from ..encryption import Encryption
+    from ..privacy_report import AuditReport
+
+HELP = "Attack a sample of your own images and report what comes back; or look for leaks in files."
+
+_INVALID = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `hipmr audit` takes."""
-    parser.add_argument("target", metavar="DIR", help="Folder, or repository on the Hub.")
     parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        nargs="+",
+        help="Plain images, as for `hipmr encrypt`: they are encrypted, attacked and compared. Or an "
+        "encrypted dataset, folder or repository: it is attacked, and nothing can be measured.",
+    )
+    parser.add_argument("--output-dir", metavar="DIR", help="New folder for the report.")
+    _add_effort(parser.add_argument_group("effort"))
+    settings = parser.add_argument_group("encryption", "Default: the settings that `hipmr encrypt` takes.")
+    settings.add_argument(
+        "--settings",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="An encryption_config.json, or a folder with one; several times for several settings.",
+    )
+    settings.add_argument(
+        "--sweep",
+        action="store_true",
+        help="Compare eight settings, from the paper's own to the strongest; with --image-size and "
+        "--patch-size.",
+    )
+    add_settings(settings)
+    _add_data(parser.add_argument_group("data"))
+    _add_leaks(parser.add_argument_group("leaks in files, instead of an audit"))
+
+
+def _add_effort(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--effort",
+        choices=("quick", "full"),
+        default="quick",
+        help="quick: less than a minute for each setting, no trained attackers; full: all of them, many "
+        "minutes for each setting. Default: quick.",
+    )
+    group.add_argument("--num-images", type=int, metavar="N", help="Images to attack. Default: 6, full: 12.")
+    group.add_argument("--seed", type=int, default=0, help="Of sample, searches and trainings. Default: 0.")
+    group.add_argument(
+        "--attacker-images",
+        metavar="SOURCE",
+        help="Other photographs for trained attackers to learn from. Default: those of your own that are "
+        "not attacked.",
+    )
+
+
+def _add_data(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--config-name", metavar="NAME", help="Which configuration of a Hub dataset.")
+    group.add_argument("--image-column", default="image", metavar="NAME", help="Default: image.")
+    group.add_argument(
+        "--label-column",
+        default="label",
+        metavar="NAME",
+        help="What, or whom, an image shows: attackers try to link it. Default: label, if there is one.",
+    )
+    group.add_argument(
+        "--card",
+        metavar="DIR",
+        help="An encrypted dataset: take its settings, and write the summary into its card.",
+    )
+
+
+def _add_leaks(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
         "--leaks",
         action="store_true",
-        required=True,
-        help="Inspect the bytes of every file: plain pictures, paths, names, metadata, keys. "
-        "Exit code 1 if there is a leak.",
+        help="Inspect the bytes of every file of SOURCE, a dataset or a checkpoint: plain pictures, paths, "
+        "names, metadata, keys. Exit code 1 if there is a leak.",
     )
-    parser.add_argument(
+    group.add_argument(
         "--key-file", metavar="KEY", action="append", default=[], help="A key that must not be in any file."
     )
-    parser.add_argument(
+    group.add_argument(
         "--repo-type", choices=("dataset", "model"), default="dataset", help="On the Hub. Default: dataset."
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the report; 1 if there is a leak."""
+    """Print what was found; 1 if there is a leak, 3 if the audit is invalid."""
+    if options.leaks:
+        return _look_for_leaks(options)
+    from pathlib import Path
+
+    from ..unfinished_folder import check_is_free
+
+    if options.output_dir is None:
+        raise ValueError("--output-dir: got none; name a new folder for the report (or ask for --leaks).")
+    check_is_free(Path(options.output_dir))
+    encryption = _settings_of_encrypted(options.source)
+    report = _audit_plain(options) if encryption is None else _audit_encrypted(options, encryption)
+    folder = report.save(options.output_dir)
+    for audit in report.settings:
+        verdict = "nothing measured" if audit.grade is None else f"{audit.grade.letter}. {audit.grade.reason}"
+        print(f"{audit.name}: {verdict}")
+    print(f"Report: {folder / 'report.html'}")
+    if not report.valid:
+        print("The audit is INVALID: its own controls failed, so its figures say nothing about privacy.")
+        return _INVALID
+    if options.card is not None:
+        from ..privacy_report.card import update_card
+
+        print(f"Card: {update_card(report, options.card)}")
+    return 0
+
+
+def _audit_plain(options: argparse.Namespace) -> "AuditReport":
+    from ..privacy_report import privacy_report
+    from ..privacy_report.bench import effort_of
+    from ..privacy_report.sources import sample_pictures
+
+    effort = effort_of(options.effort, options.num_images)
+    if options.attacker_images is not None and not effort.training_seconds:
+        raise ValueError("--attacker-images: quick effort trains no attacker; add --effort full.")
+    settings = _settings(options)
+    columns = {"image_column": options.image_column, "label_column": options.label_column}
+    own = options.attacker_images is None
+    count = effort.candidates + (effort.attacker_images if own else 0)
+    pictures = sample_pictures(
+        options.source, count, config_name=options.config_name, seed=options.seed, **columns
+    )
+    if pictures.num_refused:
+        print(f"{pictures.num_refused} of the sampled pictures cannot be read, and are left out.")
+    others = None
+    if not own:
+        others = sample_pictures([options.attacker_images], effort.attacker_images, seed=options.seed).images
+    return privacy_report(
+        pictures.images,
+        settings,
+        labels=pictures.labels,
+        attacker_images=others,
+        effort=effort,
+        seed=options.seed,
+        show_progress=True,
+    )
+
+
+def _audit_encrypted(options: argparse.Namespace, encryption: "Encryption") -> "AuditReport":
+    from ..privacy_report import encrypted_report
+    from ..privacy_report.bench import effort_of
+    from ..privacy_report.sources import sample_pictures
+
+    flags = given_settings(options) + ["--sweep"] * options.sweep + ["--settings"] * bool(options.settings)
+    flags += [f"--{name}" for name in ("attacker-images", "card") if getattr(options, name.replace("-", "_"))]
+    if flags:
+        raise ValueError(
+            f"{flags[0]}: SOURCE is encrypted, so its settings are known and nothing can be measured; leave "
+            "it out, or audit the plain images."
+        )
+    effort = effort_of(options.effort, options.num_images)
+    pictures = sample_pictures(
+        options.source,
+        effort.images,
+        image_column=options.image_column,
+        config_name=options.config_name,
+        seed=options.seed,
+        shrink=False,
+    )
+    return encrypted_report(pictures.images, encryption, effort=effort, seed=options.seed, show_progress=True)
+
+
+def _settings(options: argparse.Namespace) -> "list[Encryption]":
+    """Collect the settings to audit; they come from one place only."""
+    from ..encryption import Encryption
+    from ..privacy_report.bench import sweep
+    from ..privacy_report.card import settings_of_card
+
+    flags = given_settings(options)
+    places = {"--sweep": options.sweep, "--settings": options.settings, "--card": options.card is not None}
+    chosen = [name for name, given in places.items() if given]
+    foreign = [flag for flag in flags if not (options.sweep and flag in ("--image-size", "--patch-size"))]
+    if len(chosen) > 1 or (chosen and foreign):
+        raise ValueError(
+            f"{' and '.join([*chosen, *foreign])}: settings come from one place; leave all but one out."
+        )
+    if options.card is not None:
+        return [settings_of_card(options.card)]
+    if options.settings:
+        return [_read_settings(place) for place in options.settings]
+    if options.sweep:
+        base = settings_from(options)
+        return sweep(image_size=base.image_size, patch_size=base.patch_size)
+    encryption: Encryption = settings_from(options)
+    return [encryption]
+
+
+def _read_settings(place: str) -> "Encryption":
+    import json
+    from pathlib import Path
+
+    from ..encryption import Encryption
+
+    if Path(place).is_dir():
+        return Encryption.from_pretrained(place)
+    if not Path(place).is_file():
+        raise FileNotFoundError(
+            f"--settings: there is no {place}; name an encryption_config.json, or a folder with one."
+        )
+    try:
+        return Encryption.from_dict(json.loads(Path(place).read_text(encoding="utf-8")))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"--settings: {place} is no settings file.") from error
+
+
+def _settings_of_encrypted(source: list[str]) -> "Encryption | None":
+    """Read the settings of an encrypted dataset; None for anything else."""
+    from pathlib import Path
+
+    from ..encryption import CONFIG_NAME, Encryption
+
+    place = Path(source[0])
+    if len(source) > 1 or place.is_file():
+        return None
+    if place.is_dir():
+        return Encryption.from_pretrained(place) if (place / CONFIG_NAME).is_file() else None
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
+
+    try:
+        return Encryption.from_pretrained(source[0], repo_type="dataset")
+    except (EntryNotFoundError, HFValidationError, RepositoryNotFoundError):
+        return None  # plain; or reading it will tell what is wrong
+
+
+def _look_for_leaks(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from ..keys import SecretKey
     from ..leak_guard import find_leaks, find_leaks_in_repo
 
-    keys = [SecretKey.load(path) for path in options.key_file]
-    if Path(options.target).is_dir():
-        report = find_leaks(options.target, keys=keys)
+    if len(options.source) > 1:
+        raise ValueError(f"SOURCE: got {len(options.source)}, expected one folder or repository for --leaks.")
+    target, keys = options.source[0], [SecretKey.load(path) for path in options.key_file]
+    if Path(target).is_dir():
+        report = find_leaks(target, keys=keys)
     else:
-        report = find_leaks_in_repo(options.target, repo_type=options.repo_type, keys=keys)
+        report = find_leaks_in_repo(target, repo_type=options.repo_type, keys=keys)
     print(report)
     return 1 if report.leaks else 0

@@ -1,14 +1,18 @@
 """`hipmr encrypt`: from plain images to a folder or repository that may be published."""
 
 import argparse
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+from .settings_arguments import add_settings, settings_from
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from ..encryption import Encryption, Sides
     from ..keys import SecretKey
+    from ..resumable_encryption import EncryptionJob
 
 HELP = "Encrypt an image folder, parquet files or a Hub dataset; no plain copy is made."
 
@@ -23,60 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "or a dataset on the Hub.",
     )
     parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the result.")
-    _add_settings(parser.add_argument_group("encryption"))
+    settings = parser.add_argument_group("encryption")
+    add_settings(settings)
+    settings.add_argument(
+        "--key-file", metavar="KEY", help="Key of `hipmr keygen`. Default: nobody can undo it."
+    )
     _add_data_options(parser.add_argument_group("data"))
     hub = parser.add_argument_group("publishing")
     hub.add_argument("--push-to-hub", metavar="REPO", help="Dataset repository to publish the result in.")
     hub.add_argument("--license", metavar="ID", help="License for the dataset card, such as cc-by-4.0.")
     hub.add_argument("--private", action="store_true", help="Create that repository private.")
-
-
-def _add_settings(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--strategy",
-        choices=("rs", "mi"),
-        default="rs",
-        help="rs: random shuffling of the patches; mi: mixing-up inside the patches. Default: rs.",
-    )
-    group.add_argument(
-        "--image-size",
-        type=int,
-        nargs="+",
-        metavar="PIXELS",
-        help="Size before the encryption, or height and width. Default: 224 for rs, each image's own for mi.",
-    )
-    group.add_argument(
-        "--shorter-side",
-        type=int,
-        metavar="PIXELS",
-        help="mi, instead of --image-size: shorter side before the encryption; images keep their shape, as "
-        "detectors need it, such as --shorter-side 800 --longer-side 1333.",
-    )
-    group.add_argument(
-        "--longer-side", type=int, metavar="PIXELS", help="mi: most pixels of the longer side. Default: any."
-    )
-    group.add_argument("--patch-size", type=int, default=16, metavar="PIXELS", help="Default: 16.")
-    group.add_argument(
-        "--interval", type=int, metavar="PIXELS", help="rs: pixels lost between patches. Default: 0."
-    )
-    group.add_argument(
-        "--drop-ratio", type=float, metavar="SHARE", help="rs: share of patches left out. Default: 0."
-    )
-    group.add_argument(
-        "--sub-patch-grid",
-        type=int,
-        metavar="N",
-        help="Replace a patch by the mean of its N x N sub-patches. Default: 1 for rs, 2 for mi.",
-    )
-    group.add_argument(
-        "--sub-patch-symmetries", action="store_true", help="Turn and flip each sub-patch at random first."
-    )
-    group.add_argument(
-        "--patch-normalization", action="store_true", help="Take away each patch's mean and contrast."
-    )
-    group.add_argument(
-        "--key-file", metavar="KEY", help="Key of `hipmr keygen`. Default: nobody can undo it."
-    )
 
 
 def _add_data_options(group: "argparse._ArgumentGroup") -> None:
@@ -99,7 +59,19 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--shuffle-rows", action="store_true", help="Put the rows into random order, for order tells as well."
     )
-    group.add_argument("--num-proc", type=int, default=1, metavar="N", help="Worker processes. Default: 1.")
+    group.add_argument("--num-proc", type=int, metavar="N", help="Worker processes. Default: 1.")
+    group.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="local: this machine; ray: all machines of a Ray cluster (docs/clusters.md). Default: local.",
+    )
+    group.add_argument(
+        "--num-shards",
+        type=int,
+        metavar="N",
+        help="ray: Parquet files a split. Default: one for each 500 MB.",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -107,13 +79,11 @@ def run(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from ..keys import SecretKey
-    from ..resumable_encryption import EncryptionJob, encrypt_source
+    from ..resumable_encryption import EncryptionJob
 
-    encryption = settings_from(options)
     key = None if options.key_file is None else SecretKey.load(options.key_file)
     job = EncryptionJob(
-        encryption,
-        key=key,
+        settings_from(options),
         image_column=options.image_column,
         keep_columns=None if options.keep_columns is None else tuple(options.keep_columns),
         image_format=options.image_format,
@@ -121,17 +91,40 @@ def run(options: argparse.Namespace) -> None:
         on_error=options.on_error,
         shuffle_rows=options.shuffle_rows,
     )
-    folder = encrypt_source(
-        job,
+    folder = _engine(options, job, key)(
         options.source,
         Path(options.output_dir),
         config_name=options.config_name,
-        num_proc=options.num_proc,
         repo_id=options.push_to_hub,
         license=options.license,
         on_complete=None if options.push_to_hub is None else functools.partial(_publish, options, key),
     )
     print(f"Encrypted dataset: {folder}")
+
+
+def _engine(
+    options: argparse.Namespace, job: "EncryptionJob", key: "SecretKey | None"
+) -> "Callable[..., Path]":
+    if options.engine == "ray":
+        from ..ray_engine import encrypt_dataset_ray
+
+        if options.num_proc is not None:
+            raise ValueError(
+                f"--num-proc: got {options.num_proc} with --engine ray, which uses the processors that each "
+                "machine gave to Ray; leave it out."
+            )
+        return functools.partial(
+            encrypt_dataset_ray, job, key_file=options.key_file, num_shards=options.num_shards
+        )
+    from ..resumable_encryption import encrypt_source
+
+    if options.num_shards is not None:
+        raise ValueError(
+            f"--num-shards: got {options.num_shards}; only --engine ray has it, so leave it out."
+        )
+    job = dataclasses.replace(job, key=key)
+    num_proc = 1 if options.num_proc is None else options.num_proc
+    return functools.partial(encrypt_source, job, num_proc=num_proc)
 
 
 def _publish(options: argparse.Namespace, key: "SecretKey | None", folder: "Path") -> None:
@@ -140,51 +133,3 @@ def _publish(options: argparse.Namespace, key: "SecretKey | None", folder: "Path
     keys = [] if key is None else [key]
     address = push_encrypted_folder(folder, options.push_to_hub, private=options.private, keys=keys)
     print(f"Published: {address}")
-
-
-def settings_from(options: argparse.Namespace) -> "Encryption":
-    """Build the encryption that the arguments describe; those that were not given keep its defaults."""
-    from ..encryption import MixingUp, RandomShuffling
-
-    shuffled_only = {"interval": options.interval, "drop_ratio": options.drop_ratio}
-    given = {
-        "image_size": _sides(options) or _size(options.image_size),
-        "patch_size": options.patch_size,
-        "sub_patch_grid": options.sub_patch_grid,
-        "sub_patch_symmetries": options.sub_patch_symmetries,
-        "patch_normalization": options.patch_normalization,
-        **shuffled_only,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    if options.strategy == "rs":
-        return RandomShuffling(**given)
-    if foreign := [f"--{name.replace('_', '-')}" for name in shuffled_only if name in given]:
-        raise ValueError(f"{' and '.join(foreign)}: only --strategy rs has it; leave it out with mi.")
-    return MixingUp(**given)
-
-
-def _sides(options: argparse.Namespace) -> "Sides | None":
-    from ..encryption import Sides
-
-    flags = {"--shorter-side": options.shorter_side, "--longer-side": options.longer_side}
-    given = " and ".join(f"{flag} {value}" for flag, value in flags.items() if value is not None)
-    if not given:
-        return None
-    if options.strategy != "mi":
-        raise ValueError(
-            f"{given}: only --strategy mi keeps the shape of each image; leave it out with rs, which resizes "
-            "to --image-size."
-        )
-    if options.image_size is not None:
-        raise ValueError(f"{given}: got --image-size as well, which fixes both sides; leave one of them out.")
-    if options.shorter_side is None:
-        raise ValueError(f"{given}: it only limits --shorter-side; give that too, or --image-size instead.")
-    return Sides(options.shorter_side, options.longer_side)
-
-
-def _size(values: list[int] | None) -> int | tuple[int, int] | None:
-    if values is None:
-        return None
-    if len(values) > 2:
-        raise ValueError(f"--image-size: got {values}, expected one number, or height and width.")
-    return values[0] if len(values) == 1 else (values[0], values[1])

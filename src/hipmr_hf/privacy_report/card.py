@@ -1,0 +1,82 @@
+"""Tell a dataset card what an audit with the dataset's own settings found."""
+
+import os
+from pathlib import Path
+
+from ..audit_section import AuditRow
+from ..cards import with_audit
+from ..encryption import Encryption
+from .grade import said, share
+from .records import CONTROL, PICTURE, AttackRecord
+from .rendering import effort_in_words
+from .results import AuditReport, SettingsAudit
+
+_CARD = "README.md"
+
+
+def settings_of_card(folder: str | Path) -> Encryption:
+    """Read the settings of an encrypted dataset whose card is to tell of the audit.
+
+    Raises:
+        FileNotFoundError: the folder has no settings, or no card.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"card: there is no folder {folder}; name one that `hipmr encrypt` wrote.")
+    encryption = Encryption.from_pretrained(folder)
+    if not (Path(folder) / _CARD).is_file():
+        raise FileNotFoundError(
+            f"card: there is no {_CARD} in {folder}; name the folder that `hipmr encrypt` wrote."
+        )
+    return encryption
+
+
+def update_card(report: AuditReport, folder: str | Path) -> Path:
+    """Write the summary of a valid audit into the card of a dataset with one of the audited settings.
+
+    Args:
+        report: from `privacy_report`.
+        folder: as `hipmr encrypt` writes it.
+
+    Returns:
+        The path of the card.
+
+    Raises:
+        ValueError: no audited setting is the dataset's, the audit is invalid or measured nothing, or the card
+            has no part of ours.
+        FileNotFoundError: the folder has no settings, or no card.
+    """
+    encryption = settings_of_card(folder)
+    audit = next((audit for audit in report.settings if audit.asked == encryption), None)
+    if audit is None:
+        names = "; ".join(audit.name for audit in report.settings)
+        raise ValueError(f"card: the dataset in {folder} has {encryption}, and the audit looked at {names}.")
+    if not report.measured or not report.valid:
+        raise ValueError("card: the audit measured nothing that can be told; its report says why.")
+    path = Path(folder) / _CARD
+    text = with_audit(path.read_text(encoding="utf-8"), card_rows(audit), summary(report, audit))
+    beside = path.with_name(f".{_CARD}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+    return path
+
+
+def card_rows(audit: SettingsAudit) -> list[AuditRow]:
+    """One row for each attacker that measured something; checks of the audit itself are left out."""
+    return [_row(record) for record in audit.records if record.scores and record.kind != CONTROL]
+
+
+def summary(report: AuditReport, audit: SettingsAudit) -> str:
+    """The grade, its reason, and how it was found."""
+    trained = "" if report.effort.training_seconds else " No attacker was trained, and those find more."
+    return (
+        f"**Grade {audit.grade.letter}** (A to F, F: the picture is back). {audit.grade.reason} Found by "
+        f"`hipmr audit --effort {report.effort.name}` on {report.sample['attacked']} plain images, "
+        f"{report.created[:10]}; lower bounds of what leaks.{trained}"
+    )
+
+
+def _row(record: AttackRecord) -> AuditRow:
+    picture = record.kind == PICTURE
+    chance = f"{record.by_chance:.2f}" if picture else share(record.by_chance)
+    told = f"{record.title} (knows {record.knows}; n = {record.n}; {effort_in_words(record.to_dict())})"
+    return AuditRow(told, said(record), chance)

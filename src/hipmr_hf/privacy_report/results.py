@@ -1,0 +1,134 @@
+"""The result of an audit, setting by setting, and as plain values."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..encryption import Encryption
+from .bench import Effort, described
+from .controls import Control
+from .grade import THRESHOLDS, WAY, Grade, sentence
+from .holders import who_can_do_what
+from .records import AttackRecord, plain_json
+from .versions import versions
+
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SettingsAudit:
+    """What an audit found for one setting.
+
+    Args:
+        encryption: the setting as it was attacked.
+        asked: the setting as it was given; it differs where images keep their own size.
+        records: of every attacker that ran.
+        left_out: the reason, by the name of each attacker that did not.
+        grade: None where nothing was measured.
+        sheet: uint8 (height, width, 3), the contact sheet.
+        cpu_seconds: processor time of this setting, trainings included.
+    """
+
+    encryption: Encryption
+    asked: Encryption
+    records: Sequence[AttackRecord]
+    left_out: dict[str, str]
+    grade: Grade | None
+    sheet: np.ndarray
+    cpu_seconds: float
+
+    @property
+    def name(self) -> str:
+        """The setting in words."""
+        return described(self.encryption)
+
+    @property
+    def sentences(self) -> list[str]:
+        """One for each attacker that measured something."""
+        return [sentence(record) for record in self.records if record.scores]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON values, without pictures."""
+        return {
+            "name": self.name,
+            "settings": self.asked.to_dict(),
+            "audited_settings": self.encryption.to_dict(),
+            "grade": None if self.grade is None else dataclasses.asdict(self.grade),
+            "attackers": [record.to_dict() for record in self.records],
+            "left_out": dict(self.left_out),
+            "sentences": self.sentences,
+            "who_can_do_what": who_can_do_what(self.encryption, self.records),
+            "cpu_seconds": self.cpu_seconds,
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AuditReport:
+    """The result of an audit, without names, paths or keys; pictures are in the contact sheets alone.
+
+    Args:
+        settings: what was found, setting by setting.
+        controls: the audit's own checks; empty where nothing was measured.
+        sample: counts and words about the images.
+        effort: how hard the attackers tried.
+        seed: of samples, searches and trainings.
+        measured: False for images whose plain originals were not at hand.
+        created: date and time, UTC.
+        wall_seconds, cpu_seconds: of the whole audit.
+    """
+
+    settings: Sequence[SettingsAudit]
+    controls: Sequence[Control]
+    sample: dict[str, Any]
+    effort: Effort
+    seed: int
+    measured: bool
+    created: str
+    wall_seconds: float
+    cpu_seconds: float
+
+    @property
+    def valid(self) -> bool:
+        """Whether the audit's own checks came out as expected."""
+        return all(control.passed for control in self.controls)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON values: what `report.json` holds."""
+        values = {
+            "format_version": FORMAT_VERSION,
+            "created": self.created,
+            "versions": versions(),
+            "measured": self.measured,
+            "valid": self.valid,
+            "effort": dataclasses.asdict(self.effort),
+            "seed": self.seed,
+            "sample": self.sample,
+            "controls": [control.to_dict() for control in self.controls],
+            "thresholds": THRESHOLDS,
+            "way": WAY,
+            "settings": [audit.to_dict() for audit in self.settings],
+            "wall_seconds": self.wall_seconds,
+            "cpu_seconds": self.cpu_seconds,
+        }
+        return plain_json(values)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `report.json`, `report.md`, `report.html` and the contact sheets, all of them or none.
+
+        The folder can be read by its owner alone, because its pictures show plain images.
+
+        Args:
+            folder: a folder that does not exist yet, or is empty.
+
+        Returns:
+            The folder.
+
+        Raises:
+            FileExistsError: there is something already.
+        """
+        from .saving import save_report
+
+        return save_report(self, Path(folder))

@@ -1,0 +1,65 @@
+"""Which attackers an audit has, and running those that apply."""
+
+import dataclasses
+from collections.abc import Callable
+
+from . import gradients, linking, trained, untrained
+from .bench import Bench
+from .records import AttackRecord
+
+Records = AttackRecord | list[AttackRecord]
+
+
+@dataclasses.dataclass(frozen=True)
+class Attacker:
+    """One attacker of the suite.
+
+    Args:
+        name: as in reports.
+        run: attacks a bench.
+        why_not: tells why it does not apply, or None.
+    """
+
+    name: str
+    run: Callable[[Bench], Records]
+    why_not: Callable[[Bench], str | None] = lambda bench: None
+
+
+ATTACKERS = (
+    Attacker("look", untrained.look),
+    Attacker("jigsaw", untrained.jigsaw, untrained.cannot_solve),
+    Attacker("neighbour", trained.neighbour, trained.cannot_train_on_puzzles),
+    Attacker("position", trained.position, trained.cannot_train_on_places),
+    Attacker("reconstruction", trained.reconstruction, trained.cannot_train),
+    Attacker("mixing_inversion", untrained.mixing_inversion, untrained.cannot_invert),
+    Attacker("mixing_decoder", trained.mixing_decoder, trained.cannot_train_on_mixtures),
+    Attacker("shared_permutation", untrained.shared_permutation, untrained.cannot_solve),
+    Attacker("same_picture", linking.same_picture),
+    Attacker("same_subject", linking.same_subject, linking.no_labels),
+    Attacker("gradient_leakage", gradients.gradient_leakage, gradients.cannot_recover),
+)
+
+
+def run_suite(
+    bench: Bench, started: Callable[[str], None] = lambda name: None
+) -> tuple[list[AttackRecord], dict[str, str]]:
+    """Run every attacker that applies.
+
+    Args:
+        bench: the setting under audit.
+        started: called with the name of each attacker before it begins, also of those that are left out.
+
+    Returns:
+        The records, and for attackers that were left out the reason.
+    """
+    records: list[AttackRecord] = []
+    left_out: dict[str, str] = {}
+    for attacker in ATTACKERS:
+        started(attacker.name)
+        reason = attacker.why_not(bench)
+        if reason is not None:
+            left_out[attacker.name] = reason
+            continue
+        found = attacker.run(bench)
+        records += found if isinstance(found, list) else [found]
+    return records, left_out

@@ -1,0 +1,166 @@
+"""Attackers that learned nothing about the owner's kind of images: the eye, the solver, the inversion."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..attacks.base import split_mosaic
+from ..attacks.jigsaw import JigsawAttack, JigsawResult
+from .bench import Bench
+from .records import (
+    CONTROL,
+    ORDER,
+    PICTURE,
+    AttackRecord,
+    by_name,
+    means,
+    picture_chance,
+    picture_scores,
+    record_of,
+)
+
+
+def look(bench: Bench) -> AttackRecord:
+    """No attack at all: the encrypted image, as large as the plain one."""
+    looks = [
+        picture_scores(image, plain) for image, plain in zip(bench.sample.images, bench.plain, strict=True)
+    ]
+    return AttackRecord(
+        attack="look",
+        title="looking at the encrypted image",
+        kind=PICTURE,
+        knows="nothing",
+        measure="likeness",
+        scores=by_name(looks),
+        chance=picture_chance(bench.plain, bench.others),
+    )
+
+
+def solver(bench: Bench) -> JigsawAttack:
+    """The jigsaw solver at the audit's effort."""
+    effort = bench.effort
+    return JigsawAttack(bench.encryption, rounds=effort.rounds, steps=effort.steps, seed=bench.seed)
+
+
+def cannot_solve(bench: Bench) -> str | None:
+    """Tell why there is no puzzle to solve, or None."""
+    if not bench.shuffled:
+        return "patches stand in their places"
+    if bench.encryption.encrypted_patch_size < 2:
+        return "encrypted patches are one pixel wide and have no borders; position and linkage still apply"
+    return None
+
+
+def jigsaw(bench: Bench) -> AttackRecord:
+    """Put patches together by their borders."""
+    attack, results = solver(bench), []
+    for number, (image, truth) in enumerate(zip(bench.sample.images, bench.sample.positions, strict=True)):
+        bench.inside(number / len(bench.plain), "")
+        results.append(attack(image, truth))
+    return order_record(
+        bench, results, attack="jigsaw", title="a jigsaw solver, handcrafted", knows="the settings alone"
+    )
+
+
+def order_record(
+    bench: Bench, results: Sequence[JigsawResult], *, measure: str = "neighbour", **described: Any
+) -> AttackRecord:
+    """Gather results of an attacker that puts patches in order."""
+    return record_of(
+        results,
+        bench.plain,
+        bench.others,
+        kind=ORDER,
+        measure=measure,
+        baselines=perfect_order(bench),
+        **described,
+    )
+
+
+def perfect_order(bench: Bench) -> dict[str, dict[str, float]]:
+    """How like the plain image the encrypted patches look when all are in their places."""
+    from ..attacks.base import grid_shape, join_patches
+
+    shape, size = grid_shape(bench.encryption), bench.encryption.encrypted_patch_size
+    looks = [
+        picture_scores(join_patches(split_mosaic(image, size), truth, shape), plain)
+        for image, truth, plain in zip(bench.sample.images, bench.sample.positions, bench.plain, strict=True)
+    ]
+    return {"all patches in their places": means(looks)}
+
+
+def cannot_invert(bench: Bench) -> str | None:
+    """Tell why there is no known linear map to invert, or None."""
+    if bench.shuffled:
+        return "patches are shuffled"
+    if bench.encryption.sub_patch_symmetries or bench.encryption.patch_normalization:
+        return "with symmetries or normalization the mean is no known linear map of the image"
+    return None
+
+
+def mixing_inversion(bench: Bench) -> AttackRecord:
+    """Undo mixing-up under a smoothness prior, beside the tiled image."""
+    from ..attacks.mixing_inversion import invert_mixing
+
+    results, tiles = [], []
+    for number, (image, plain) in enumerate(zip(bench.sample.images, bench.plain, strict=True)):
+        bench.inside(number / len(bench.plain), "")
+        results.append(invert_mixing(image, bench.encryption, plain, steps=bench.effort.smoothing_steps))
+        tile = invert_mixing(image, bench.encryption, steps=0).reconstruction
+        tiles.append(picture_scores(tile, plain))
+    return record_of(
+        results,
+        bench.plain,
+        bench.others,
+        attack="mixing_inversion",
+        title="inversion under a smoothness prior",
+        kind=PICTURE,
+        knows="the settings alone",
+        measure="likeness",
+        baselines={"each mixed patch repeated": means(tiles)},
+    )
+
+
+_SHARED = {
+    "attack": "shared_permutation",
+    "title": "adding up many images, one permutation for all (a mistake made on purpose)",
+    "knows": "{} images under one permutation",
+}
+_FRESH = {
+    "attack": "fresh_permutations",
+    "title": "adding up many images, a fresh permutation each (what the encryption does)",
+    "knows": "{} other images, each under its own permutation",
+}
+
+
+def shared_permutation(bench: Bench) -> list[AttackRecord]:
+    """Check the key design: one permutation for many images must fall, fresh ones must tell nothing."""
+    from ..attacks.base import encrypt_with_truth
+
+    images = bench.candidates[: bench.effort.shared_images]
+    return [
+        _shared(bench, encrypt_with_truth(bench.encryption, images, share_permutation=True), shared=True),
+        _shared(bench, encrypt_with_truth(bench.encryption, images), shared=False),
+    ]
+
+
+def _shared(bench: Bench, sample: Any, *, shared: bool) -> AttackRecord:
+    """Add up the evidence of all other images about the order of the first one."""
+    import time
+
+    from ..attacks.shared_permutation import combined_scores
+
+    attack, started = solver(bench), time.process_time()
+    scores = combined_scores(attack, sample.images if shared else sample.images[1:])
+    pieces = split_mosaic(sample.images[0], bench.encryption.encrypted_patch_size)
+    result = attack.assemble(pieces, scores, sample.positions[0], started=started)
+    told = _SHARED if shared else _FRESH
+    return record_of(
+        [result],
+        bench.candidates[:1],
+        bench.others[:1],
+        kind=CONTROL,
+        knows=told["knows"].format(len(sample.images) - (not shared)),
+        measure="neighbour",
+        effort={**result.effort, "images": len(sample.images)},
+        **{name: told[name] for name in ("attack", "title")},
+    )
