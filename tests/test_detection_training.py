@@ -57,7 +57,7 @@ def test_two_processes_give_the_gradient_of_one_and_evaluate_every_image_once(on
         env=environment,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert_same(load_file(tmp_path / "model.safetensors"), one_process)
@@ -135,11 +135,11 @@ def test_augmented_boxes_follow_their_pixels_and_commute_with_mixing_up(seed, ro
     plain = random.integers(0, 100, (4 * rows, 4 * columns, 3), dtype=np.uint8)
     plain[4 * top : 4 * top + 4, 4 * left : 4 * left + 4] = 255
     box = {"bbox": [[2 * left, 2 * top, 2, 2]], "category": [7], "area": [4.0]}
-    augment = DetectionAugmentation(2, random=np.random.default_rng(seed))
-    pixels, objects = augment(mixing(plain), box)
-    same = DetectionAugmentation(4, random=np.random.default_rng(seed))
+    augment = DetectionAugmentation(2, vertical_flip=0.5, random=np.random.default_rng(seed))
+    pixels, objects = augment(mixing(plain), box, augment.draw_shares())
+    same = DetectionAugmentation(4, vertical_flip=0.5, random=np.random.default_rng(seed))
     plain_box = {"bbox": [[4 * left, 4 * top, 4, 4]], "category": [7], "area": [16.0]}
-    np.testing.assert_array_equal(mixing(same(plain, plain_box)[0]), pixels)
+    np.testing.assert_array_equal(mixing(same(plain, plain_box, same.draw_shares())[0]), pixels)
     lit = np.argwhere((pixels == 255).all(axis=2))
     assert len(objects["bbox"]) == len(objects["category"]) == bool(len(lit))
     for x, y, width, height in objects["bbox"]:
@@ -149,7 +149,9 @@ def test_augmented_boxes_follow_their_pixels_and_commute_with_mixing_up(seed, ro
         )
 
 
-@pytest.mark.parametrize("wrong", [{"flip": 2}, {"crop": -1}, {"smallest_crop": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"flip": 2}, {"crop": -1}, {"vertical_flip": 3}, {"smallest_crop": 0}, {"brightness": -1}]
+)
 def test_wrong_augmentation_settings_are_named(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: got"):
         DetectionAugmentation(4, **wrong)

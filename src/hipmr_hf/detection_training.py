@@ -1,7 +1,7 @@
 """What a training script for detectors needs: fitting models, batches with boxes, Trainer, evaluation."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from transformers import (
     YolosForObjectDetection,
 )
 
+from .detection_augmentation import DetectionAugmentation
 from .encryption import Encryption
 from .metrics.mean_average_precision import MeanAveragePrecision
 from .models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil
 from .models.convert_transformers_peyolos import load_peyolos_from_transformers
 from .models.loss_peyolos import detection_counts, detection_loss
+from .place_supervision import supervise_places
 from .training import decaying_parameters
 
 Row = Mapping[str, Any]
@@ -127,20 +129,21 @@ class DetectionCollator:
 
     Args:
         processor: the detector's image processor.
-        augmentation: pixels (height, width, channels) and objects in, the same out; see
-            `hipmr_hf.detection_augmentation`.
+        augmentation: of training images; none in evaluation.
     """
 
     processor: PEYolosImageProcessorPil
-    augmentation: Callable[[np.ndarray, dict], tuple[np.ndarray, dict]] | None = None
+    augmentation: DetectionAugmentation | None = None
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return `pixel_values`, `pixel_mask` and `labels`."""
         images, annotations = [], []
+        # Images of one size stay of one size, so that crops need no padding.
+        shares = None if self.augmentation is None else self.augmentation.draw_shares()
         for row in rows:
             pixels, objects = np.asarray(row["image"].convert("RGB")), dict(row["objects"])
             if self.augmentation is not None:
-                pixels, objects = self.augmentation(pixels, objects)
+                pixels, objects = self.augmentation(pixels, objects, shares)
             images.append(pixels)
             annotations.append(coco_annotation(row["image_id"], objects))
         return dict(self.processor(images, annotations, return_tensors="pt"))
@@ -153,6 +156,8 @@ class DetectionTrainer(Trainer):
         args, kwargs: as in `Trainer`; the data collator is a `DetectionCollator`.
         eval_collator: makes the batches of evaluation; by default that of training.
         new_parameters_factor: learning rate of the model's `new_parameters()` over that of the others.
+        place_supervision: share of the steps, from the first on, in which tokens learn the object at their
+            own place instead of a matched one; see `hipmr_hf.place_supervision`. The paper's recipe has none.
     """
 
     loss_is_scaled_for_ga = True  # by the counts of the whole step
@@ -162,10 +167,14 @@ class DetectionTrainer(Trainer):
         *args: Any,
         eval_collator: DetectionCollator | None = None,
         new_parameters_factor: float = 10.0,
+        place_supervision: float = 0.0,
         **kwargs: Any,
     ):
+        if not 0 <= place_supervision <= 1:
+            raise ValueError(f"place_supervision: got {place_supervision}, expected a share from 0 to 1.")
         super().__init__(*args, **kwargs)
         self.eval_collator = eval_collator
+        self.place_supervision = place_supervision
         self.new_parameters_factor = new_parameters_factor
 
     def get_batch_samples(
@@ -190,10 +199,22 @@ class DetectionTrainer(Trainer):
         """Compute this package's loss, for PEYOLOS and for transformers' YOLOS."""
         pixel_mask = {} if self.model.config.model_type == "yolos" else {"pixel_mask": inputs["pixel_mask"]}
         outputs = model(pixel_values=inputs["pixel_values"], **pixel_mask)
+        if model.training and self.state.global_step < self.place_supervision * self.state.max_steps:
+            loss = self._place_loss(outputs, inputs)
+            return (loss, outputs) if return_outputs else loss
         loss, _ = detection_loss(
             self.model.config, outputs.logits, outputs.pred_boxes, inputs["labels"], num_items_in_batch
         )
         return (loss, outputs) if return_outputs else loss
+
+    def _place_loss(self, outputs: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        patch_size = self.model.config.patch_size
+        height, width = (patch_size, patch_size) if isinstance(patch_size, int) else patch_size
+        mask = inputs["pixel_mask"][:, ::height, ::width].bool()
+        if self.model.config.model_type == "yolos":
+            mask = torch.ones_like(mask)  # it takes padding for a part of the image
+        loss = supervise_places(self.model, outputs, inputs["labels"], mask)
+        return loss / self.args.gradient_accumulation_steps  # a mean of batches, not that of one large batch
 
     def get_decay_parameter_names(self, model: PreTrainedModel) -> list[str]:
         """Leave biases, norms, tokens and positions without weight decay."""

@@ -9,6 +9,6 @@ def test_the_quick_start_runs_from_scenes_to_boxes(example, monkeypatch, tmp_pat
     example("quickstart_detection.py").main()
     printed = capsys.readouterr().out
     assert "on 5 scenes" in printed and "one more scene holds" in printed
-    # four columns of a mixed-up and a plain scene
-    assert Image.open(tmp_path / "peyolos" / "detections.png").size == (4 * 100, 2 * 68)
+    # four columns of a mixed-up and a plain scene, each five times as large
+    assert Image.open(tmp_path / "peyolos" / "detections.png").size == (4 * 480 + 3 * 6, 2 * 320 + 6)
     assert (tmp_path / "mixed" / "encryption_config.json").exists()

@@ -4,14 +4,28 @@ import sys
 
 import pytest
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from example_helpers import EXAMPLES, TINY_MODEL, results
 from hub_server import HubServer
 from huggingface_hub import ModelCard
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForObjectDetection, YolosForObjectDetection, pipeline
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForObjectDetection,
+    DeiTConfig,
+    DeiTForImageClassificationWithTeacher,
+    YolosForObjectDetection,
+    pipeline,
+)
 
-from hipmr_hf import Encryption, MixingUp, PEYolosForObjectDetection, encrypt_dataset, save_encrypted_dataset
+from hipmr_hf import (
+    Encryption,
+    MixingUp,
+    PEYolosForObjectDetection,
+    Sides,
+    encrypt_dataset,
+    save_encrypted_dataset,
+)
 from hipmr_hf.digit_scenes import digit_scenes
 
 SCRIPT = "run_object_detection.py"
@@ -47,7 +61,7 @@ def test_two_processes_train_and_evaluate_every_image(launch, folders, tmp_path)
     assert (scores["world_size"], scores["eval_images"]) == (2, 11)
     assert 0 <= scores["eval_map"] <= scores["eval_map_50"] <= 1 and "eval_map_7" in scores
     assert Encryption.from_pretrained(tmp_path) == MIXING
-    assert Image.open(tmp_path / "detections.png").size[0] > 4 * 60
+    assert Image.open(tmp_path / "detections.png").size[0] > 4 * 448  # four columns, enlarged
     model = AutoModelForObjectDetection.from_pretrained(tmp_path)
     assert isinstance(model, PEYolosForObjectDetection) and model.config.position_grid == (6, 8)
     assert AutoImageProcessor.from_pretrained(tmp_path).patch_size == 4
@@ -79,6 +93,30 @@ def test_the_baseline_trains_on_plain_images_and_a_checkpoint_goes_on(example, f
     peyolos = PEYolosForObjectDetection.from_pretrained(tmp_path / "peyolos")
     torch.testing.assert_close(peyolos.bbox_predictor.layers[0].weight, yolos.bbox_predictor.layers[0].weight)
     shutil.rmtree(tmp_path / "yolos")
+
+
+@pytest.mark.slow
+def test_the_papers_recipe_runs_in_two_processes_on_real_photographs(launch, shared, tmp_path):
+    """The same file as for COCO, from a distilled DeiT; only the size of things is overridden."""
+    photographs = Dataset.from_parquet(str(shared / "data" / "coco128_free_train.parquet"))
+    photographs = photographs.select_columns(["image", "objects"]).take(10)
+    splits = DatasetDict(train=photographs.take(6), validation=photographs.skip(6))
+    mixing = MixingUp(image_size=Sides(160, 266))
+    save_encrypted_dataset(encrypt_dataset(splits, mixing), mixing, tmp_path / "mi")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    DeiTForImageClassificationWithTeacher(DeiTConfig(**sizes)).save_pretrained(tmp_path / "deit")
+    launch(
+        SCRIPT,
+        *(EXAMPLES / "recipes" / "coco_peyolos_small_mi.yaml", "--dataset_name", tmp_path / "mi"),
+        *("--model_name_or_path", tmp_path / "deit", "--output_dir", tmp_path / "out", "--max_steps", "2"),
+        *("--bf16", "false", "--dataloader_num_workers", "0", "--save_strategy", "no"),
+        num_processes=2,
+    )
+    scores = results(tmp_path / "out")
+    assert (scores["world_size"], scores["eval_images"]) == (2, 4)
+    model = AutoModelForObjectDetection.from_pretrained(tmp_path / "out")
+    assert model.config.num_labels == 80 and model.peyolos.mid_position_embeddings is not None
+    assert 10 in model.config.position_grid or max(model.config.position_grid) <= 16
 
 
 def test_a_push_brings_our_card_and_no_picture(folders, tmp_path):

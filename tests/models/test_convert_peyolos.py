@@ -37,7 +37,7 @@ def randomised(model):
 
 def yolos(**overrides) -> YolosForObjectDetection:
     settings = {"image_size": [16, 24], "patch_size": 4, "num_detection_tokens": 7, "num_labels": 5}
-    return randomised(YolosForObjectDetection(YolosConfig(**SIZES, **{**settings, **overrides})))
+    return randomised(YolosForObjectDetection(YolosConfig(**{**SIZES, **settings, **overrides})))
 
 
 def pixels(height: int = 16, width: int = 24) -> torch.Tensor:
@@ -54,6 +54,16 @@ def test_with_a_linear_patch_embedding_the_detector_is_yolos(mid, size):
     ours, theirs = model(pixels(*size)), source(pixels(*size))
     torch.testing.assert_close(ours.logits, theirs.logits, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(ours.pred_boxes, theirs.pred_boxes, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_one_layer_yolos_with_mid_positions_has_none_to_resize():
+    source = yolos(use_mid_position_embeddings=True, num_hidden_layers=1)
+    model, report = convert_to_peyolos(
+        source, image_size=(16, 24), patch_size=4, patch_embedding="linear", num_detection_tokens=9
+    )
+    assert model.peyolos.mid_position_embeddings.shape == (0, 1, 1 + 24 + 9, 32)
+    assert report.new == ("peyolos.embeddings.detection_tokens",)
 
 
 @torch.no_grad()

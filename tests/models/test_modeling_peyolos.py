@@ -271,6 +271,31 @@ def test_the_graph_has_no_breaks():
         torch.testing.assert_close(compiled(*inputs).logits, model(*inputs).logits, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("with_mask", "mid"), [(False, True), (True, False)])
+@torch.no_grad()
+def test_the_exported_program_takes_any_batch_and_size(with_mask, mid):
+    model = build(use_mid_position_embeddings=mid)
+    names = ["pixel_values", "pixel_mask"][: 1 + with_mask]
+
+    def inputs(batch_size: int, height: int, width: int) -> dict[str, torch.Tensor]:
+        mask = torch.ones(batch_size, height, width, dtype=torch.int64)
+        mask[0, -4:] = 0
+        tensors = {"pixel_values": random_pixels(batch_size, height, width), "pixel_mask": mask}
+        return {name: tensors[name] for name in names}
+
+    batch, rows, columns = (torch.export.Dim(name, min=1, max=64) for name in ("batch", "rows", "columns"))
+    sizes = {
+        "pixel_values": (batch, None, 4 * rows, 4 * columns),
+        "pixel_mask": (batch, 4 * rows, 4 * columns),
+    }
+    shapes = {name: sizes[name] for name in names}
+    program = torch.export.export(model, (), inputs(2, 16, 24), dynamic_shapes=shapes).module()
+    for size in ((2, 16, 24), (1, 32, 12), (3, 8, 40)):
+        exported, ours = program(**inputs(*size)), model(**inputs(*size))
+        torch.testing.assert_close(exported.logits, ours.logits, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(exported.pred_boxes, ours.pred_boxes, atol=1e-6, rtol=1e-5)
+
+
 def test_training_lowers_the_loss():
     model = build(initializer_range=0.02).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)

@@ -87,7 +87,7 @@ class PEYolosEmbeddings(nn.Module):
         layout = self.lay_out(features, pixel_values.shape, pixel_mask)
         patches = features.flatten(2).transpose(1, 2)  # (batch, num_patches, hidden_size)
         prefix, suffix = (
-            token.expand(len(patches), -1, -1) for token in (self.cls_token, self.detection_tokens)
+            token.expand(patches.shape[0], -1, -1) for token in (self.cls_token, self.detection_tokens)
         )
         tokens = torch.cat((prefix, patches, suffix), dim=1)
         positions = resize_positions(self.position_embeddings, self.position_grid, layout)

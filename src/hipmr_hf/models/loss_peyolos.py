@@ -64,7 +64,7 @@ def detection_loss(
     loss_ce = _class_loss(config, logits, image, query, classes) / class_weights
     matched = pred_boxes[image, query]
     loss_bbox = (matched - boxes).abs().sum() / num_objects
-    loss_giou = (1 - _generalized_iou(to_corners(matched), to_corners(boxes))).sum() / num_objects
+    loss_giou = (1 - generalized_iou(to_corners(matched), to_corners(boxes))).sum() / num_objects
     loss = loss_ce + config.bbox_loss_coefficient * loss_bbox + config.giou_loss_coefficient * loss_giou
     parts = {"loss_ce": loss_ce.detach(), "loss_bbox": loss_bbox.detach(), "loss_giou": loss_giou.detach()}
     return loss, parts | _errors(logits.detach(), labels, image, query, classes)
@@ -112,7 +112,7 @@ def match(config: Any, logits: torch.Tensor, pred_boxes: torch.Tensor, labels: L
     matching = []
     for probability, boxes, label in zip(probabilities, pred_boxes, labels, strict=True):
         target = label["boxes"].cpu()
-        overlap = _generalized_iou(to_corners(boxes)[:, None], to_corners(target)[None])
+        overlap = generalized_iou(to_corners(boxes)[:, None], to_corners(target)[None])
         cost = config.bbox_cost * torch.cdist(boxes, target, p=1) - config.giou_cost * overlap
         cost = cost - config.class_cost * probability[:, label["class_labels"].cpu()]
         # A diverged model must not stop the run: a gradient scaler skips such a step by itself.
@@ -131,7 +131,7 @@ def to_corners(boxes: torch.Tensor) -> torch.Tensor:
     return torch.cat((centre - half, centre + half), dim=-1)
 
 
-def _generalized_iou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+def generalized_iou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Generalized IoU of corner boxes (..., 4), which broadcast: 1 for equal boxes, down to -1."""
     overlap = _area(
         torch.maximum(first[..., :2], second[..., :2]), torch.minimum(first[..., 2:], second[..., 2:])
@@ -230,4 +230,4 @@ def _check_labels(
     return checked
 
 
-__all__ = ["detection_counts", "detection_loss", "match", "to_corners"]
+__all__ = ["detection_counts", "detection_loss", "generalized_iou", "match", "to_corners"]

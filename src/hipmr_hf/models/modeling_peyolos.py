@@ -169,7 +169,7 @@ class PEYolosModel(PEYolosPreTrainedModel):
         """What the attention implementation takes for "attend to all but padding"; `None` without any."""
         if layout.patch_mask is None:
             return None
-        real = layout.patch_mask.new_ones(len(hidden_states), 1)
+        real = layout.patch_mask.new_ones(hidden_states.shape[0], 1)  # `len` would fix it in torch.export
         suffix = real.expand(-1, self.config.num_detection_tokens)
         mask = torch.cat((real, layout.patch_mask, suffix), dim=1)
         return create_bidirectional_mask(self.config, hidden_states, mask)
