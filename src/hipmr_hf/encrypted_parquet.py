@@ -86,6 +86,23 @@ def save_encrypted_dataset(
     return Path(output_dir)
 
 
+def write_shard(tables: Iterable[pa.Table], features: Features, encryption: Encryption, path: Path) -> None:
+    """Write one Parquet file of a split as `save_encrypted_dataset` writes it, with the same checks.
+
+    Args:
+        tables: the rows, in any number of tables; none make a file without rows.
+        features: with exactly one `Image()` column.
+        encryption: the settings the images were encrypted with.
+        path: its name begins with that of the split and "-".
+    """
+    schema = features.arrow_schema
+    (image_column,) = _image_columns(features)
+    with pq.ParquetWriter(path, schema) as writer:
+        for group in _row_groups(tables):
+            _check_images(group.column(image_column), encryption, path.name.split("-")[0])
+            writer.write_table(group.cast(schema))
+
+
 @contextlib.contextmanager
 def _whole_or_nothing(output_dir: Path) -> Iterator[Path]:
     """Give a folder on the same file system that becomes `output_dir` if all goes well, or goes away."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from . import __version__
 from .cards import DatasetFacts, column_in_words, dataset_card, save_card
 from .encrypted_parquet import DATA_FOLDER, save_encrypted_dataset
 from .encryption import Encryption
-from .image_reading import check_image_format
+from .image_reading import check_image_format, warn_of_smear
 from .keys import SecretKey
 from .leak_guard import check_no_leaks
 from .plain_source import PlainSource, open_source
@@ -69,6 +70,7 @@ class EncryptionJob:
         check_image_format(self.image_format, self.jpeg_quality)
         if self.key is not None and not self.encryption.draws_randomness:
             raise ValueError("key: these settings draw no randomness, so a key has no effect; leave it out.")
+        warn_of_smear(self.image_format, self.encryption.encrypted_patch_size)
 
     def identity(self, source: PlainSource) -> dict[str, Any]:
         """Return what must be the same when a run goes on: all that rows depend on; no key, no name."""
@@ -79,7 +81,7 @@ class EncryptionJob:
             "key": None if self.key is None else self.key.key_id,
             "keep_columns": None if self.keep_columns is None else list(self.keep_columns),
             "image": [self.image_column, self.image_format, self.jpeg_quality],
-            "piece_rows": _PIECE_ROWS,
+            "engine": ["local", _PIECE_ROWS],
         }
 
     def function_for(self, plain: IterableDataset) -> tuple[RowEncryption, Features]:
@@ -146,6 +148,7 @@ def encrypt_source(
         The path of the folder.
 
     Raises:
+        ChildProcessError: a worker process was killed, by whomever; what is finished is kept.
         FileExistsError: output_dir is in use; raised before any work.
         LeakError: something in the result must not be published.
         RowEncryptionError: a picture cannot be encrypted.
@@ -173,15 +176,16 @@ def encrypt_source(
                 for name, split in plain.splits.items():
                     _encrypt_split(split, *functions[name], work / name, workers, plain.num_rows[name])
                 result = _join({name: features for name, (_, features) in functions.items()}, work, job)
-                save_card(_card(result, job, repo_id or output_dir.name, license), result)
-                _inspect(result, job)
+                save_card(card_of(result, job, repo_id or output_dir.name, license), result)
+                inspect_result(result, job)
                 put_in_place(result, output_dir)
             if on_complete is not None:
                 on_complete(output_dir)
     return output_dir
 
 
-def _card(folder: Path, job: EncryptionJob, repo_id: str, license: str | None) -> DatasetCard:
+def card_of(folder: Path, job: EncryptionJob, repo_id: str, license: str | None) -> DatasetCard:
+    """Return the dataset card of a finished folder."""
     splits: dict[str, int] = {}
     for path in sorted((folder / DATA_FOLDER).iterdir()):
         split = path.name.split("-")[0]
@@ -200,7 +204,8 @@ def _card(folder: Path, job: EncryptionJob, repo_id: str, license: str | None) -
     )
 
 
-def _inspect(folder: Path, job: EncryptionJob) -> None:
+def inspect_result(folder: Path, job: EncryptionJob) -> None:
+    """Refuse a folder that leaks, and log what could identify people."""
     report = check_no_leaks(folder, keys=[] if job.key is None else [job.key])
     for remark in report.remarks:
         logger.warning("Before you publish it: %s", remark)
@@ -282,11 +287,16 @@ def _rows_of(paths: list[Path]) -> Iterator[dict[str, Any]]:
 def _report(split: str, notes: Iterable[bytes]) -> None:
     read = [json.loads(note) for note in notes]
     skipped = [row for note in read for row in note["skipped"]]
+    report_left_out(split, skipped, sum(note["dropped"] for note in read))
+
+
+def report_left_out(split: str, skipped: Sequence[int], dropped: int) -> None:
+    """Log which rows of a split, and how many objects, are not in the result."""
     if skipped:
         listed = ", ".join(map(str, skipped[:_MAX_LOGGED_ROWS]))
         more = f" and {len(skipped) - _MAX_LOGGED_ROWS} more" if len(skipped) > _MAX_LOGGED_ROWS else ""
         logger.warning("Skipped %d rows of %s: %s%s.", len(skipped), split, listed, more)
-    if dropped := sum(note["dropped"] for note in read):
+    if dropped:
         logger.warning("Dropped %d objects in %s whose area lies outside of the crop.", dropped, split)
 
 
@@ -308,6 +318,11 @@ def _workers(num_proc: int, key: SecretKey | None) -> Iterator["_Workers"]:
         # All workers start now, while this process has no thread that a fork could cut in two.
         list(pool.map(abs, range(num_proc)))
         yield functools.partial(_in_pool, pool, num_proc + 1)
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "num_proc: a worker process was killed, as systems do when memory runs out. The same command "
+            "goes on where it stopped; a smaller num_proc needs less memory."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

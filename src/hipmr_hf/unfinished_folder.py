@@ -98,12 +98,25 @@ def _check_identity(folder: Path, identity: dict[str, Any]) -> None:
         beside.write_text(json.dumps(identity))
         os.replace(beside, path)
         return
-    found = json.loads(path.read_text())
+    found = _read_identity(path)
     if changed := sorted(name for name in identity if found.get(name) != identity[name]):
         raise ValueError(
             f"output_dir: {folder} holds the rows of an unfinished run with another {', '.join(changed)}; "
             "give the arguments of that run to go on with it, or delete that folder to start anew."
         )
+
+
+def _read_identity(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"output_dir: {path} is damaged, so nobody can tell whose rows lie beside it; delete that folder "
+            "to start anew."
+        )
+    return found
 
 
 @contextlib.contextmanager

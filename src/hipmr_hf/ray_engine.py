@@ -1,0 +1,357 @@
+"""Encrypt a source on a cluster with Ray Data, where one machine is too small. Needs `hipmr-hf[ray]`."""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from .cards import save_card
+from .cluster_work import (
+    ClusterJob,
+    count_parts,
+    deal_rows,
+    encrypt_part,
+    join_dealt,
+    join_rows,
+    notes_of,
+    piece_path,
+)
+from .encrypted_parquet import DATA_FOLDER
+from .keys import SecretKey
+from .resumable_encryption import EncryptionJob, card_of, inspect_result, report_left_out
+from .row_encryption import RowEncryptionError
+from .source_parts import Part, PartedSource
+from .unfinished_folder import check_is_free, is_complete, put_in_place, unfinished_folder
+
+_SHARD_BYTES = 500 * 10**6
+# Rows that are put into random order at once, and the most that Arrow can move in one column.
+_DEALT_BYTES, _MOST_SHUFFLED_BYTES = 256 * 2**20, 2**30
+_MAX_TASKS = 10_000
+_QUIET = {"log_to_driver": False, "logging_level": logging.WARNING}
+_RESULT, _DEALT = "result", "dealt"
+
+
+def encrypt_dataset_ray(
+    job: EncryptionJob,
+    source: Sequence[str],
+    output_dir: Path,
+    *,
+    key_file: str | os.PathLike | None = None,
+    num_shards: int | None = None,
+    config_name: str | None = None,
+    repo_id: str | None = None,
+    license: str | None = None,
+    on_complete: Callable[[Path], object] | None = None,
+) -> Path:
+    """Encrypt a source on all machines of a Ray cluster, into a folder as `encrypt_source` makes it.
+
+    Rows, order, features, settings file, card and the search for leaks are the same. Ray finds the cluster
+    (`RAY_ADDRESS`, or the one of this machine); without one, it starts on this machine alone, on the loopback
+    interface, and ends with the run. All machines see the source and the output under the same paths; a
+    source may also be on the Hub. Ray carries numbers: plain rows are read, encrypted and written in one
+    process, and neither they nor encrypted ones pass Ray's object store. Each machine reads the key from its
+    own file.
+
+    Work of a process or machine that dies is done again elsewhere. A killed run goes on when the same command
+    is given again. See `docs/clusters.md`.
+
+    Args:
+        job: what is done with every row; without a key.
+        source, config_name: as in `open_source`.
+        output_dir: a folder that does not exist yet or is empty, on a file system that all machines share.
+        key_file: a key file, at this path on every machine.
+        num_shards: Parquet files of each split; by default one for each 500 MB. Never more than rows.
+        repo_id, license, on_complete: as in `encrypt_source`.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        ConnectionError: the cluster is lost, or the same work failed on it again and again.
+        FileExistsError, LeakError, RowEncryptionError: as in `encrypt_source`.
+        ValueError: as there; or Ray is not installed.
+    """
+    ray = _import_ray()
+    if num_shards is not None and num_shards < 1:
+        raise ValueError(f"num_shards: got {num_shards}, allowed are whole numbers from 1.")
+    if job.key is not None:
+        raise ValueError("job: it holds a key, which never travels; give key_file, which each machine reads.")
+    check_is_free(output_dir)
+    key = None if key_file is None else SecretKey.load(key_file)
+    keyed = dataclasses.replace(job, key=key)
+    parted = PartedSource(source, image_column=job.image_column, config_name=config_name)
+    for split in parted.plain.splits.values():
+        keyed.function_for(split)  # tells what is wrong with the columns
+    identity = {**keyed.identity(parted.plain), "engine": ["ray"]}
+    with unfinished_folder(output_dir, identity) as work:
+        if not is_complete(output_dir):
+            told = _told_to_machines(job, source, config_name, parted, work, key_file, key)
+            with _cluster(ray):
+                result = _encrypt(_Cluster(ray, told), parted, num_shards)
+            save_card(card_of(result, keyed, repo_id or output_dir.name, license), result)
+            inspect_result(result, keyed)
+            put_in_place(result, output_dir)
+        if on_complete is not None:
+            on_complete(output_dir)
+    return output_dir
+
+
+def _import_ray() -> Any:
+    try:
+        import ray.data
+    except ImportError as error:
+        raise ValueError(
+            "engine: 'ray' needs Ray Data, which is not installed; run pip install \"hipmr-hf[ray]\" on "
+            "every machine, or leave the engine out."
+        ) from error
+    return ray
+
+
+def _told_to_machines(
+    job: EncryptionJob,
+    source: Sequence[str],
+    config_name: str | None,
+    parted: PartedSource,
+    work: Path,
+    key_file: str | os.PathLike | None,
+    key: SecretKey | None,
+) -> ClusterJob:
+    # A path that exists here is one of the file system; anything else is a dataset on the Hub.
+    places = tuple(str(Path(place).absolute()) if Path(place).exists() else place for place in source)
+    return ClusterJob(
+        job,
+        places,
+        config_name,
+        parted.plain.identity,
+        str(work.absolute()),
+        key_file=None if key_file is None else str(Path(key_file).absolute()),
+        key_id=None if key is None else key.key_id,
+    )
+
+
+@contextlib.contextmanager
+def _cluster(ray: Any) -> Iterator[None]:
+    """Connect to the cluster, or start Ray here until the end of the run."""
+    if ray.is_initialized():  # by the caller, who also ends it
+        yield
+        return
+    try:
+        if os.environ.get("RAY_ADDRESS") == "local":
+            _start_here(ray)
+        else:
+            try:
+                ray.init(address="auto", **_QUIET)
+            except ConnectionError:  # there is no cluster
+                _start_here(ray)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start_here(ray: Any) -> None:
+    """Start Ray on this machine alone, where nobody else can connect to it."""
+    from ray._private import ray_constants
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray has no public setting for it: off, all of its servers bind to the loopback interface.
+    enabled, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        ray.init(address="local", include_dashboard=False, **_QUIET)
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+
+
+class _Cluster:
+    """Calls functions of `cluster_work` on the machines of a cluster."""
+
+    def __init__(self, ray: Any, told: ClusterJob) -> None:
+        self.ray, self.told, self.work = ray, told, Path(told.work)
+
+    def call(
+        self, function: Callable[..., Any], calls: Sequence[dict[str, Any]]
+    ) -> Iterator[tuple[dict[str, Any], Any]]:
+        """Yield (arguments, result) of every call, in any order.
+
+        Raises:
+            ConnectionError: the cluster gave up.
+            RowEncryptionError, ValueError, OSError: what a call raised.
+        """
+        if not calls:
+            return
+        context = self.ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells its plans
+        items = [{"call": i, "arguments": json.dumps(arguments)} for i, arguments in enumerate(calls)]
+        rows = self.ray.data.from_items(items, override_num_blocks=min(len(items), _MAX_TASKS)).map(
+            _answer,
+            fn_kwargs={"function": function, "told": self.told},
+            num_cpus=1,
+        )
+        try:
+            for row in rows.iter_rows():
+                _raise_problem(row)
+                yield calls[row["call"]], json.loads(row["result"])
+        except self.ray.exceptions.RayError as error:
+            name = type(error).__name__
+            raise ConnectionError(
+                f"the cluster gave up ({name}); `ray status` and its logs tell more. What is finished stays: "
+                "give the same command again."
+            ) from error
+
+
+def _answer(row: dict[str, Any], function: Callable[..., Any], told: ClusterJob) -> dict[str, Any]:
+    """Call a function on a machine. An error is an answer too, so that Ray neither logs nor repeats it."""
+    result, problem, kind = None, "", ""
+    try:
+        result = function(told, **json.loads(row["arguments"]))
+    except (ValueError, OSError) as error:
+        problem, kind = str(error), type(error).__name__
+    return {"call": row["call"], "result": json.dumps(result), "problem": problem, "kind": kind}
+
+
+def _raise_problem(row: dict[str, Any]) -> None:
+    if not row["kind"]:
+        return
+    known = {"RowEncryptionError": RowEncryptionError, "PermissionError": PermissionError}
+    known |= {"FileNotFoundError": FileNotFoundError, "OSError": OSError}
+    raise known.get(row["kind"], ValueError)(row["problem"])
+
+
+def _encrypt(cluster: _Cluster, parted: PartedSource, num_shards: int | None) -> Path:
+    """Encrypt all parts, and write them as one dataset; returns its folder."""
+    parts = _parts(cluster, parted)
+    notes = {part: notes_of(path) for part in parts if (path := piece_path(cluster.work, part)).exists()}
+    _encrypt_parts(cluster, [part for part in parts if part not in notes], notes)
+    for left in (_RESULT, _DEALT):  # of a run that was killed
+        shutil.rmtree(cluster.work / left, ignore_errors=True)
+    (cluster.work / _RESULT / DATA_FOLDER).mkdir(parents=True)
+    for split in parted.plain.splits:
+        of_split = {part: notes[part] for part in parts if part.split == split}
+        _report(split, list(of_split.values()))
+        _write_shards(cluster, split, of_split, num_shards)
+    cluster.told.job.encryption.save_pretrained(cluster.work / _RESULT)
+    return cluster.work / _RESULT
+
+
+def _parts(cluster: _Cluster, parted: PartedSource) -> list[Part]:
+    files = [
+        {"split": split, "file": file}
+        for split in parted.plain.splits
+        for file in range(parted.num_files(split))
+    ]
+    counted = cluster.call(count_parts, files)
+    return sorted(Part(**file, number=i) for file, count in counted for i in range(count))
+
+
+def _encrypt_parts(cluster: _Cluster, parts: list[Part], notes: dict[Part, dict[str, Any]]) -> None:
+    done = sum(note["rows"] for note in notes.values())
+    if done:
+        logging.getLogger(__name__).warning("Going on after %d rows that an earlier run has finished.", done)
+    with tqdm(desc="Encrypting", unit=" rows", disable=None, initial=done) as bar:
+        for arguments, note in cluster.call(encrypt_part, [dataclasses.asdict(part) for part in parts]):
+            notes[Part(**arguments)] = note
+            bar.update(note["rows"])
+
+
+def _report(split: str, notes: list[dict[str, Any]]) -> None:
+    skipped, before = [], 0
+    for note in notes:
+        skipped += [before + row for row in note["skipped"]]
+        before += note["rows"]
+    report_left_out(split, skipped, sum(note["dropped"] for note in notes))
+
+
+def _write_shards(
+    cluster: _Cluster, split: str, notes: dict[Part, dict[str, Any]], num_shards: int | None
+) -> None:
+    counts = {piece_path(cluster.work, part): note["written"] for part, note in notes.items()}
+    num_rows, size = sum(counts.values()), sum(path.stat().st_size for path in counts)
+    if num_rows == 0:
+        raise ValueError(
+            f"source: split {split!r} has no rows left, and load_dataset fails at an empty split; leave it "
+            "out, or find out with on_error='raise' why all of its rows were skipped."
+        )
+    num_shards = min(num_rows, num_shards or math.ceil(size / _SHARD_BYTES))
+    shards = [
+        f"{_RESULT}/{DATA_FOLDER}/{split}-{i:05d}-of-{num_shards:05d}.parquet" for i in range(num_shards)
+    ]
+    if cluster.told.job.shuffle_rows:
+        _shuffle(cluster, split, list(counts), size, shards)
+        return
+    pieces = {str(path.relative_to(cluster.work)): count for path, count in counts.items()}
+    calls = [
+        {
+            "pieces": _between(pieces, i * num_rows // num_shards, (i + 1) * num_rows // num_shards),
+            "shard": shard,
+        }
+        for i, shard in enumerate(shards)
+    ]
+    _all(cluster.call(join_rows, calls))
+
+
+def _between(pieces: dict[str, int], first: int, last: int) -> list[tuple[str, int, int]]:
+    """Return which rows of which pieces are the rows from `first` to before `last` of all.
+
+    Example:
+
+        >>> _between({"a": 4, "b": 0, "c": 5}, 3, 7)
+        [('a', 3, 4), ('c', 0, 3)]
+    """
+    found, before = [], 0
+    for name, count in pieces.items():
+        start, end = max(first - before, 0), min(last - before, count)
+        if start < end:
+            found.append((name, start, end))
+        before += count
+    return found
+
+
+def _shuffle(cluster: _Cluster, split: str, pieces: list[Path], size: int, shards: list[str]) -> None:
+    least = math.ceil(size / _MOST_SHUFFLED_BYTES)
+    if len(shards) < least:
+        raise ValueError(
+            f"num_shards: got {len(shards)} for {size} bytes of {split!r}, but of a shard only "
+            f"{_MOST_SHUFFLED_BYTES} can be shuffled; give at least {least}, or none."
+        )
+    (cluster.work / _DEALT / split).mkdir(parents=True)
+    groups = _groups(pieces)
+    dealt = [f"{_DEALT}/{split}/{i:06d}.arrow" for i in range(len(groups))]
+    calls = [
+        {
+            "pieces": [str(path.relative_to(cluster.work)) for path in group],
+            "num_shards": len(shards),
+            "dealt": name,
+        }
+        for group, name in zip(groups, dealt, strict=True)
+    ]
+    _all(cluster.call(deal_rows, calls))
+    calls = [{"dealt": dealt, "number": i, "shard": shard} for i, shard in enumerate(shards)]
+    _all(cluster.call(join_dealt, calls))
+
+
+def _groups(pieces: list[Path]) -> list[list[Path]]:
+    """Group consecutive files, so that the rows of a group can be held in memory."""
+    groups: list[list[Path]] = []
+    room = 0
+    for path in pieces:
+        size = path.stat().st_size
+        if size > room:
+            groups.append([])
+            room = _DEALT_BYTES
+        groups[-1].append(path)
+        room -= size
+    return groups
+
+
+def _all(results: Iterator[Any]) -> None:
+    for _ in results:
+        pass
