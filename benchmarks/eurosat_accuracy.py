@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from datasets import disable_progress_bars, load_dataset
 from readme import put_into_readme
+from results_file import add_result, load_results
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling, encrypt_dataset, save_encrypted_dataset
 
@@ -159,18 +160,6 @@ def train(setting: Setting, seed: int, args: argparse.Namespace) -> dict:
         },
         "train_loss": [entry["loss"] for entry in history if "loss" in entry],
     }
-
-
-def load_results(path: Path) -> list[dict]:
-    return json.loads(path.read_text()) if path.exists() else []
-
-
-def add_result(path: Path, result: dict) -> None:
-    results = [*load_results(path), result]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(results, indent=1) + "\n")
-    beside.replace(path)
 
 
 def table(results: list[dict]) -> str:

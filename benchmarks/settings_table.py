@@ -1,0 +1,110 @@
+"""Render the sweep of settings into docs/settings.md: the least leaking first, and which of them hold.
+
+`python benchmarks/settings_sweep.py --report` does it from the measured JSON.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+START, END = "<!-- settings_sweep: start -->", "<!-- settings_sweep: end -->"
+HOLDS = 2.0
+"""Times chance up to which a setting counts as one that holds."""
+_SHOWN = {
+    "pair_top1": "top-1",
+    "neighbour": "Nc",
+}
+
+
+def values(record: dict, score: str) -> np.ndarray:
+    return np.array([run["scores"][score] for run in record["runs"]])
+
+
+def times_chance(record: dict, score: str) -> float:
+    """Mean over images of a score, in units of what guessing gives."""
+    return float(values(record, score).mean() / np.mean([run["chance"][score] for run in record["runs"]]))
+
+
+def attackers(setting: dict) -> list[dict]:
+    return [setting[kind] for kind in ("handcrafted", "trained") if setting.get(kind, {}).get("runs")]
+
+
+def leak(setting: dict) -> float:
+    """Most that any attacker gets, of top-1 and Nc, in units of chance."""
+    return max(times_chance(one, score) for one in attackers(setting) for score in _SHOWN)
+
+
+def spread(record: dict, score: str) -> float:
+    """Standard error of the mean over images."""
+    found = values(record, score)
+    return float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else float("nan")
+
+
+def title(knobs: dict) -> str:
+    words = [f"patch {knobs['patch_size']}"]
+    words += [f"interval {knobs['interval']}"] if knobs["interval"] else []
+    words += [f"drop {knobs['drop_ratio']:g}"] if knobs["drop_ratio"] else []
+    words += [f"grid {knobs['sub_patch_grid']}"] if knobs["sub_patch_grid"] > 1 else []
+    words += ["symmetries"] if knobs["sub_patch_symmetries"] else []
+    words += ["normalization"] if knobs["patch_normalization"] else []
+    return ", ".join(words)
+
+
+def _cells(record: dict | None) -> str:
+    if not record or not record.get("runs"):
+        return " | ".join(["-"] * len(_SHOWN))
+    return " | ".join(f"{values(record, s).mean():.3f} ± {spread(record, s):.3f}" for s in _SHOWN)
+
+
+def table(settings: dict[str, dict]) -> str:
+    """A row for each setting, sorted by what the best attacker gets in units of chance."""
+    lines = [
+        "| setting | a patch shows | pixels left | n | top-1 | Nc | trained: top-1 | trained: Nc "
+        "| trained s | chance | most, times chance |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    measured = [one for one in settings.values() if attackers(one)]
+    for one in sorted(measured, key=leak):
+        ours, trained = one["handcrafted"], one.get("trained")
+        seconds = f"{trained['effort']['cpu_seconds']:.0f}" if trained else "-"
+        pixels, chance = one["pixels"], ours["runs"][0]["chance"]["pair_top1"]
+        lines.append(
+            f"| {title(one['knobs'])} | {pixels}x{pixels} | {one['kept']:.1%} | {len(ours['runs'])} | "
+            f"{_cells(ours)} | {_cells(trained)} | {seconds} | {chance:.4f} | {leak(one):.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def verdict(settings: dict[str, dict]) -> str:
+    """Name the settings that hold against every attacker, or say that none does and which comes nearest."""
+    tried = [one for one in settings.values() if len(attackers(one)) == 2]
+    if not tried:
+        return "No network has been trained yet, so nothing can be said about what holds."
+    best = min(tried, key=leak)
+    within = [one for one in sorted(tried, key=leak) if leak(one) <= HOLDS]
+    said = f"Handcrafted and trained attackers tried {len(tried)} of {len(settings)} settings. "
+    if not within:
+        return said + (
+            f"**In none of them do all attackers stay within {HOLDS:g} times chance.** Nearest comes "
+            f"{title(best['knobs'])}: {leak(best):.1f} times chance."
+        )
+    names = "; ".join(f"{title(one['knobs'])} ({leak(one):.1f})" for one in within)
+    return said + f"All attackers stay within {HOLDS:g} times chance at: **{names}**."
+
+
+def rendered(settings: dict[str, dict]) -> str:
+    return f"{verdict(settings)}\n\n{table(settings)}"
+
+
+def table_on_page() -> str:
+    """What stands between the marks in docs/settings.md."""
+    return PAGE.read_text().split(START)[1].split(END)[0].strip()
+
+
+def write_page(settings: dict[str, dict]) -> str:
+    """Replace what stands between the marks in docs/settings.md, and return it."""
+    text = rendered(settings)
+    before, rest = PAGE.read_text().split(START)
+    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
+    return text
