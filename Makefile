@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart test quality style results checkpoints clean
+.PHONY: install quickstart quickstart-detection test quality style results benchmark soak fuzz checkpoints clean
 
 install: .venv/.installed
 
@@ -16,6 +16,9 @@ install: .venv/.installed
 
 quickstart: install
 	$(BIN)/python examples/quickstart.py --output_dir outputs/quickstart
+
+quickstart-detection: install
+	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
@@ -32,6 +35,17 @@ style: install
 DATA ?= ../shared/data
 results: install
 	$(BIN)/python benchmarks/eurosat_accuracy.py --data_dir $(DATA) --jobs 2
+
+# Speed and memory beside what a user would pick instead.
+benchmark: install
+	$(BIN)/python benchmarks/run_all.py
+
+# 50,000 pictures under kills and ruined files, and 120,000 mutated files; some minutes each.
+soak: install
+	$(BIN)/python benchmarks/soak.py
+
+fuzz: install
+	$(BIN)/python benchmarks/fuzz.py
 
 # Every checkpoint with a card in model_cards/, trained and evaluated anew.
 checkpoints: install

@@ -18,7 +18,9 @@ def benchmark(monkeypatch):
     return importlib.import_module
 
 
-@pytest.mark.parametrize(("name", "key"), [("eurosat_accuracy", None), ("jigsaw_attack", "settings")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("eurosat_accuracy", None), ("bccd_detection", None), ("jigsaw_attack", "settings")]
+)
 def test_the_tables_are_those_that_were_measured(benchmark, name, key):
     module = benchmark(name)
     results = json.loads(module.RESULTS.read_text())
