@@ -101,5 +101,6 @@ def set_decoder(depth: int) -> nn.TransformerDecoder:
     return nn.TransformerDecoder(_layer(nn.TransformerDecoderLayer, 0.0), depth)
 
 
-def _layer(kind: type[nn.Module], width: int) -> nn.Module:
-    return kind(width, HEADS, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+def _layer(kind: type[nn.Module], dropout: float) -> nn.Module:
+    settings = {"dropout": dropout, "activation": "gelu", "batch_first": True, "norm_first": True}
+    return kind(WIDTH, HEADS, 2 * WIDTH, **settings)
