@@ -13,6 +13,7 @@ finding.
 
 import argparse
 import dataclasses
+import faulthandler
 import json
 import multiprocessing
 import os
@@ -158,6 +159,7 @@ def _note(outcome: Outcome, finding: dict[str, Any]) -> None:
 def _work(
     name: str, make: Callable[[], Target], numbers: range, seed: int, pipe: Connection, at_work: Any
 ) -> None:
+    faulthandler.disable()  # how a process ended is told by the one that started it
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     with tempfile.TemporaryFile() as errors:
         os.dup2(errors.fileno(), 2)  # decoders in C write there

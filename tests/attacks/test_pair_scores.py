@@ -116,7 +116,7 @@ def test_weights_fitted_on_what_was_stored_know_what_storing_does(photo):
 def test_weights_that_do_not_look_at_offsets_see_through_brightness_jitter(photo):
     usual, blind = (weights_for(RandomShuffling(patch_normalization=flag)) for flag in (False, True))
     found = []
-    for seed in range(5):
+    for seed in range(24):  # a puzzle is a matter of luck, the mean of so many is not
         _, pieces, positions = puzzle(photo)
         shifts = np.random.default_rng(seed).integers(-40, 41, (len(pieces), 1, 1, 1))
         jittered = np.clip(pieces.astype(int) + shifts, 0, 255).astype(np.uint8)
