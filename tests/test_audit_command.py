@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import datasets
@@ -55,6 +56,8 @@ def test_a_folder_of_photographs_is_audited_without_a_name(images, tmp_path, cap
 
     printed = capsys.readouterr().out
     assert "RS, 84x84, patch 28: F. A jigsaw solver" in printed and "report.html" in printed
+    assert "  - Finding the photograph among candidates: 100%" in printed
+    assert "No attacker was trained, and those find more: --effort full." in printed
     report = report_in(tmp_path / "out")
     assert report["valid"] and report["sample"]["attacked"] == 2 and report["sample"]["labels"] == 2
     assert {"look", "jigsaw", "same_picture", "same_subject"} <= {
@@ -112,7 +115,7 @@ def test_images_that_no_solver_can_solve_make_the_exit_code_tell(tmp_path, capsy
 def test_pictures_that_cannot_be_read_are_left_out_and_counted(images, tmp_path, capsys):
     (images / "cat" / "broken.png").write_bytes(b"no picture")
     assert run("audit", images, "--output-dir", tmp_path / "out", *SETTINGS, *SMALL) == 0
-    assert capsys.readouterr().out.startswith("1 of the sampled pictures cannot be read")
+    assert capsys.readouterr().out.startswith("Left out, because they cannot be read: 1 of the sampled")
 
 
 def test_a_class_of_one_name_is_a_column_like_any_other(tmp_path):
@@ -142,9 +145,10 @@ def test_a_class_of_one_name_is_a_column_like_any_other(tmp_path):
         (("--output-dir", "{new}", "--settings", "{new}"), "encryption_config.json"),
         (("--output-dir", "{new}", "--image-size", 100), "image_size"),
         (("--output-dir", "{new}", "--image-column", "scan"), "--image-column"),
+        (("--output-dir", "{new}", "--label-column", "patient"), "--label-column"),
         (("--output-dir", "{new}", "--attacker-images", "{plain}"), "quick effort trains no attacker"),
         (("--output-dir", "{plain}"), "not an empty folder"),
-        (("--output-dir", "{new}", "--card", "{plain}"), "encryption_config.json"),
+        (("--output-dir", "{new}", "--card", "{plain}"), "card: there is no encryption_config.json"),
     ],
 )
 def test_bad_input_is_one_line(images, tmp_path, capsys, arguments, message):
@@ -152,6 +156,20 @@ def test_bad_input_is_one_line(images, tmp_path, capsys, arguments, message):
     assert run("audit", images, *(places.get(argument, argument) for argument in arguments)) == 2
     assert message in only_error(capsys)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_source_that_is_nowhere_is_told_at_once(tmp_path, monkeypatch, capsys):
+    """The Hub's client waits half a minute for a file of a dataset, and prints every attempt."""
+    from huggingface_hub import constants, hf_api
+
+    monkeypatch.setattr(hf_api.api, "endpoint", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    started = time.monotonic()
+
+    assert run("audit", "nothere", "--output-dir", tmp_path / "out") == 2
+
+    assert "there is no folder or parquet file nothere here" in only_error(capsys)
+    assert time.monotonic() - started < 10
 
 
 def test_an_encrypted_dataset_takes_no_settings(tmp_path, capsys):

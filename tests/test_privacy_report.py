@@ -15,8 +15,9 @@ import pytest
 
 from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.privacy_report import FULL, QUICK, Effort, encrypted_report, privacy_report
-from hipmr_hf.privacy_report.bench import at_fixed_size, described, effort_of, sweep
-from hipmr_hf.privacy_report.controls import easy_settings
+from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of, sweep
+from hipmr_hf.privacy_report.controls import easy_settings, run_controls
+from hipmr_hf.privacy_report.pictures import contact_sheet
 from hipmr_hf.privacy_report.sample import draw_sample
 
 EASY = RandomShuffling(image_size=112, patch_size=28)
@@ -144,7 +145,42 @@ def test_bad_input_is_told_before_any_work(photos, change, message):
         privacy_report(**{"images": photos, "settings": EASY, "effort": TINY, **change})
 
 
+def test_images_smaller_than_an_easy_patch_can_be_controlled():
+    """Encryption enlarges them, so the audit has to take them too."""
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), dtype=np.uint8))
+    effort = dataclasses.replace(TINY, images=2, steps=10)
+
+    controls = run_controls(RandomShuffling(image_size=224, patch_size=16), images, effort=effort, seed=0)
+
+    assert [control.n for control in controls] == [2, 2]
+
+
+def test_every_encrypted_image_that_is_attacked_is_drawn(photos):
+    report = encrypted_report([MIXED(photo) for photo in photos], MIXED, effort=QUICK)
+
+    (audit,) = report.settings
+    assert audit.records[0].n == report.sample["attacked"] == BLIND_IMAGES
+    one = encrypted_report([MIXED(photos[0])], MIXED, effort=QUICK).settings[0].sheet
+    title = 2 * len(one) - len(contact_sheet(["a"], [[photos[0]]] * 2, [[""]] * 2))
+    assert len(audit.sheet) == BLIND_IMAGES * len(one) - (BLIND_IMAGES - 1) * title
+
+
 # What is written
+
+
+def test_rows_of_a_contact_sheet_are_as_high_as_their_pictures():
+    wide, high = np.zeros((50, 100, 3), np.uint8), np.zeros((100, 50, 3), np.uint8)
+    heights = [
+        len(contact_sheet(["a", "b"], [[picture, wide]], [["", ""]])) for picture in (wide, high, high[:50])
+    ]
+    assert heights[1] == heights[2] == heights[0] + 88
+
+
+def test_attackers_that_were_left_out_for_one_reason_stand_together(folder):
+    assert (
+        "neighbour, position, reconstruction (quick effort trains no attacker)"
+        in (folder / "report.md").read_text()
+    )
 
 
 @pytest.fixture(scope="module")

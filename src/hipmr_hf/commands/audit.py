@@ -8,6 +8,7 @@ from .settings_arguments import add_settings, given_settings, settings_from
 if TYPE_CHECKING:
     from ..encryption import Encryption
     from ..privacy_report import AuditReport
+    from ..privacy_report.results import SettingsAudit
 
 HELP = "Attack a sample of your own images and report what comes back; or look for leaks in files."
 
@@ -67,7 +68,6 @@ def _add_data(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--image-column", default="image", metavar="NAME", help="Default: image.")
     group.add_argument(
         "--label-column",
-        default="label",
         metavar="NAME",
         help="What, or whom, an image shows: attackers try to link it. Default: label, if there is one.",
     )
@@ -107,9 +107,9 @@ def run(options: argparse.Namespace) -> int:
     encryption = _settings_of_encrypted(options.source)
     report = _audit_plain(options) if encryption is None else _audit_encrypted(options, encryption)
     folder = report.save(options.output_dir)
-    for audit in report.settings:
-        verdict = "nothing measured" if audit.grade is None else f"{audit.grade.letter}. {audit.grade.reason}"
-        print(f"{audit.name}: {verdict}")
+    print(*(line for audit in report.settings for line in _told(audit)), sep="\n")
+    if report.measured and not report.effort.training_seconds:
+        print("No attacker was trained, and those find more: --effort full.")
     print(f"Report: {folder / 'report.html'}")
     if not report.valid:
         print("The audit is INVALID: its own controls failed, so its figures say nothing about privacy.")
@@ -119,6 +119,16 @@ def run(options: argparse.Namespace) -> int:
 
         print(f"Card: {update_card(report, options.card)}")
     return 0
+
+
+def _told(audit: "SettingsAudit") -> list[str]:
+    """What the terminal says about one setting: the grade, and a sentence for each attacker."""
+    if audit.grade is None:
+        return [f"{audit.name}: nothing measured"]
+    return [
+        f"{audit.name}: {audit.grade.letter}. {audit.grade.reason}",
+        *(f"  - {words}" for words in audit.sentences),
+    ]
 
 
 def _audit_plain(options: argparse.Namespace) -> "AuditReport":
@@ -137,7 +147,7 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
         options.source, count, config_name=options.config_name, seed=options.seed, **columns
     )
     if pictures.num_refused:
-        print(f"{pictures.num_refused} of the sampled pictures cannot be read, and are left out.")
+        print(f"Left out, because they cannot be read: {pictures.num_refused} of the sampled pictures.")
     others = None
     if not own:
         others = sample_pictures([options.attacker_images], effort.attacker_images, seed=options.seed).images
@@ -154,7 +164,7 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
 
 def _audit_encrypted(options: argparse.Namespace, encryption: "Encryption") -> "AuditReport":
     from ..privacy_report import encrypted_report
-    from ..privacy_report.bench import effort_of
+    from ..privacy_report.bench import blind_effort
     from ..privacy_report.sources import sample_pictures
 
     flags = given_settings(options) + ["--sweep"] * options.sweep + ["--settings"] * bool(options.settings)
@@ -164,7 +174,7 @@ def _audit_encrypted(options: argparse.Namespace, encryption: "Encryption") -> "
             f"{flags[0]}: SOURCE is encrypted, so its settings are known and nothing can be measured; leave "
             "it out, or audit the plain images."
         )
-    effort = effort_of(options.effort, options.num_images)
+    effort = blind_effort(options.effort, options.num_images)
     pictures = sample_pictures(
         options.source,
         effort.images,
@@ -230,12 +240,13 @@ def _settings_of_encrypted(source: list[str]) -> "Encryption | None":
         return None
     if place.is_dir():
         return Encryption.from_pretrained(place) if (place / CONFIG_NAME).is_file() else None
-    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub import HfApi
 
     try:
-        return Encryption.from_pretrained(source[0], repo_type="dataset")
-    except (EntryNotFoundError, HFValidationError, RepositoryNotFoundError):
-        return None  # plain; or reading it will tell what is wrong
+        files = {file.rfilename for file in HfApi().dataset_info(source[0]).siblings or ()}
+    except Exception:
+        return None  # whatever is wrong, reading it as plain images asks the same and tells
+    return Encryption.from_pretrained(source[0], repo_type="dataset") if CONFIG_NAME in files else None
 
 
 def _look_for_leaks(options: argparse.Namespace) -> int:

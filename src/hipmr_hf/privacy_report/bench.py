@@ -12,6 +12,10 @@ AUDITED_SIDE = 224
 """Shorter side, in pixels, at which settings that keep each image's own size are audited."""
 
 
+BLIND_IMAGES = 4
+"""Encrypted images that are attacked where nothing can be measured; large ones take long."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Effort:
     """How hard an audit tries.
@@ -73,6 +77,21 @@ def effort_of(effort: str | Effort, num_images: int | None = None) -> Effort:
     if num_images < 1:
         raise ValueError(f"num_images: got {num_images}, expected 1 or more images to attack.")
     return dataclasses.replace(effort, images=num_images, candidates=max(num_images, effort.candidates))
+
+
+def blind_effort(effort: str | Effort, num_images: int | None = None) -> Effort:
+    """Look an effort up for encrypted images without their plain originals; each of them is drawn.
+
+    Args:
+        effort: as in `effort_of`.
+        num_images: images that are attacked; by default at most `BLIND_IMAGES`.
+
+    Example:
+        >>> blind_effort("full").images, blind_effort("full", 9).images
+        (4, 9)
+    """
+    effort = effort_of(effort)
+    return effort_of(effort, min(effort.images, BLIND_IMAGES) if num_images is None else num_images)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..audit_section import AuditRow
 from ..cards import with_audit
-from ..encryption import Encryption
+from ..encryption import CONFIG_NAME, Encryption
 from .grade import said, share
 from .records import CONTROL, PICTURE, AttackRecord
 from .rendering import effort_in_words
@@ -22,12 +22,12 @@ def settings_of_card(folder: str | Path) -> Encryption:
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"card: there is no folder {folder}; name one that `hipmr encrypt` wrote.")
-    encryption = Encryption.from_pretrained(folder)
-    if not (Path(folder) / _CARD).is_file():
-        raise FileNotFoundError(
-            f"card: there is no {_CARD} in {folder}; name the folder that `hipmr encrypt` wrote."
-        )
-    return encryption
+    for name in (CONFIG_NAME, _CARD):
+        if not (Path(folder) / name).is_file():
+            raise FileNotFoundError(
+                f"card: there is no {name} in {folder}; name the folder that `hipmr encrypt` wrote."
+            )
+    return Encryption.from_pretrained(folder)
 
 
 def update_card(report: AuditReport, folder: str | Path) -> Path:

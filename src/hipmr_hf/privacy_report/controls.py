@@ -9,6 +9,7 @@ from ..attacks.base import encrypt_with_truth
 from ..attacks.jigsaw import JigsawAttack
 from ..encryption import Encryption, RandomShuffling
 from .bench import Effort, described
+from .grade import share
 from .records import plain_json
 
 SOLVED = 0.95
@@ -75,7 +76,8 @@ def run_controls(
         seed: of the search and the noise.
     """
     settings = easy_settings(encryption)
-    plain = np.stack([settings.prepare(image) for image in images[: effort.images]])
+    # By way of the setting's own size: images smaller than an easy patch are enlarged there.
+    plain = np.stack([settings.prepare(encryption.prepare(image)) for image in images[: effort.images]])
     noise = np.random.default_rng(seed).integers(0, 256, plain.shape, dtype=np.uint8)
     found, chance = _neighbours(settings, plain, effort, seed)
     by_luck, _ = _neighbours(settings, noise, effort, seed)
@@ -87,7 +89,7 @@ def run_controls(
             len(plain),
             found,
             chance,
-            f"more than {SOLVED:g}",
+            f"more than {share(SOLVED)}",
             found > SOLVED,
         ),
         Control(
@@ -96,7 +98,7 @@ def run_controls(
             len(noise),
             by_luck,
             chance,
-            f"less than {bound:.2g}",
+            f"less than {share(bound)}",
             by_luck < bound,
         ),
     ]

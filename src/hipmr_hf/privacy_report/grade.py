@@ -24,7 +24,7 @@ THRESHOLDS = {
     "fragments, or an outline.",
     "E": f"At most {ORDER_BOUNDS[2]:.0%} put back, and pictures at most {PICTURE_BOUNDS[3]:.0%} of the way: "
     "large pieces, or a blurred scene.",
-    "F": "More than that: the picture is back.",
+    "F": "More than that: the picture is back, or what it shows is plain to see.",
 }
 """What each grade means, in words; a report prints them all."""
 
@@ -44,7 +44,7 @@ _SEEN = {
         "hardly an outline",
         "an outline",
         "a blurred scene",
-        "the picture is back",
+        "what it shows is plain to see",
     ),
 }
 _LETTERS = "BCDEF"

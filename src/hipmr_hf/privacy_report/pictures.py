@@ -17,7 +17,7 @@ def contact_sheet(
     rows: Sequence[Sequence[np.ndarray | None]],
     captions: Sequence[Sequence[str]],
 ) -> np.ndarray:
-    """Draw pictures in a table, every one of the same width or height.
+    """Draw pictures in a table, the longer side of every one the same; a row is as high as its highest.
 
     Args:
         titles: of the columns; at most two lines each.
@@ -31,18 +31,20 @@ def contact_sheet(
         >>> contact_sheet(["plain"], [[np.zeros((32, 32, 3), np.uint8)]], [["a caption"]]).shape
         (244, 192, 3)
     """
+    heights = [max(_size(picture)[1] for picture in row if picture is not None) for row in rows]
     width = _GAP + len(titles) * (_TILE + _GAP)
-    height = _GAP + _TITLE + len(rows) * (_TILE + _CAPTION + _GAP)
+    height = _GAP + _TITLE + sum(heights) + len(rows) * (_CAPTION + _GAP)
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
     for column, title in enumerate(titles):
         left = _GAP + column * (_TILE + _GAP)
         draw.multiline_text((left, _GAP), _wrapped(title, draw, font), _INK, font, spacing=2)
-        for row, pictures in enumerate(rows):
-            top = _GAP + _TITLE + row * (_TILE + _CAPTION + _GAP)
+        top = _GAP + _TITLE
+        for pictures, height, words in zip(rows, heights, captions, strict=True):
             if pictures[column] is not None:
                 _paste(sheet, pictures[column], left, top)
-            draw.text((left, top + _TILE + 2), captions[row][column], _INK, font)
+            draw.text((left, top + height + 2), words[column], _INK, font)
+            top += height + _CAPTION + _GAP
     return np.asarray(sheet)
 
 
@@ -64,12 +66,16 @@ def data_uri(file: bytes) -> str:
 
 
 def _paste(sheet: Image.Image, picture: np.ndarray, left: int, top: int) -> None:
+    # Small pictures keep their hard pixels: smoothing would hide what an encryption looks like.
+    method = Image.Resampling.NEAREST if max(picture.shape[:2]) <= _TILE else Image.Resampling.BOX
+    sheet.paste(Image.fromarray(picture).resize(_size(picture), method), (left, top))
+
+
+def _size(picture: np.ndarray) -> tuple[int, int]:
+    """Width and height at which a picture is drawn."""
     height, width = picture.shape[:2]
     scale = _TILE / max(height, width)
-    # Small pictures keep their hard pixels: smoothing would hide what an encryption looks like.
-    method = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    sheet.paste(Image.fromarray(picture).resize(size, method), (left, top))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _wrapped(title: str, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont) -> str:

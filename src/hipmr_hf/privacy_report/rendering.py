@@ -38,6 +38,7 @@ def render(report: Mapping[str, Any], template: str, sheets: Sequence[bytes] = (
         {
             **audit,
             "rows": [row for record in audit["attackers"] for row in rows_of(record)],
+            "left_out": reasons(audit["left_out"]),
             "sheet": data_uri(sheet) if sheet else None,
         }
         for audit, sheet in zip(report["settings"], sheets or [None] * len(report["settings"]), strict=True)
@@ -45,6 +46,19 @@ def render(report: Mapping[str, Any], template: str, sheets: Sequence[bytes] = (
     return environment.get_template(template).render(
         {**report, "settings": settings, "figure": figure, "share": _share}
     )
+
+
+def reasons(left_out: Mapping[str, str]) -> str:
+    """Tell which attackers were left out, those of one reason together.
+
+    Example:
+        >>> reasons({"neighbour": "none trained", "jigsaw": "unshuffled", "mixing_decoder": "none trained"})
+        'neighbour, mixing decoder (none trained); jigsaw (unshuffled)'
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names.setdefault(reason, []).append(name.replace("_", " "))
+    return "; ".join(f"{', '.join(group)} ({reason})" for reason, group in names.items())
 
 
 def rows_of(record: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -104,7 +118,10 @@ def effort_in_words(record: Mapping[str, Any]) -> str:
         words.append(f"trained for {effort['cpu_seconds']:.0f} CPU s")
     if effort.get("source_images"):
         words.append(f"on {effort['source_images']:,} images")
-    return ", ".join([*words, f"{record['cpu_seconds_an_image']:.1f} CPU s an image"])
+    seconds = record["cpu_seconds_an_image"]
+    if seconds:
+        words.append(f"{seconds:.1f} CPU s an image" if seconds >= 0.1 else "under 0.1 CPU s an image")
+    return ", ".join(words) or "none"
 
 
 def figure(name: str, value: float | None, spread: float | None = None) -> str:

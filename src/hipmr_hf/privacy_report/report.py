@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..encryption import Encryption
 from ..image_reading import read_image
-from .bench import Effort, at_fixed_size, described, effort_of, set_up
+from .bench import Effort, at_fixed_size, blind_effort, described, effort_of, set_up
 from .blind import attack_blindly
 from .controls import Control, run_controls
 from .grade import grade
@@ -122,7 +122,7 @@ def encrypted_report(
     Args:
         images: as encrypted.
         encryption: their settings.
-        effort, num_images, seed, show_progress: as in `privacy_report`.
+        effort, num_images, seed, show_progress: as in `privacy_report`; by default few images are attacked.
 
     Raises:
         ValueError: no images, or images that are not of these settings.
@@ -134,14 +134,14 @@ def encrypted_report(
         >>> report.measured, [record.attack for record in report.settings[0].records]
         (False, ['mixing_inversion'])
     """
-    clock, effort = _Clock(), effort_of(effort, num_images)
+    clock, effort = _Clock(), blind_effort(effort, num_images)
     if not len(images):
         raise ValueError("images: got none, expected one or more encrypted images.")
     chosen = np.random.default_rng(seed).permutation(len(images))[: effort.images]
     encrypted = [read_image(images[number]) for number in sorted(chosen)]
     with Progress(len(encrypted), show=show_progress) as progress:
         records, left_out = attack_blindly(encrypted, encryption, effort, seed, progress)
-    sheet, spent = blind_sheet(encrypted, records, _SHEET_ROWS), clock.stopped()
+    sheet, spent = blind_sheet(encrypted, records), clock.stopped()
     audit = SettingsAudit(encryption, encryption, records, left_out, None, sheet, spent["cpu_seconds"])
     counts = {
         "attacked": len(encrypted),

@@ -13,13 +13,13 @@ def measured_sheet(bench: Bench, records: Sequence[AttackRecord], count: int) ->
     """Draw the first images of a bench: plain, encrypted, and what each attacker made of them."""
     first = [("plain", list(bench.plain)), ("encrypted", list(bench.sample.images))]
     titles, rows, captions = _columns(first, records)
-    return contact_sheet(titles, rows[:count], captions)
+    return contact_sheet(titles, rows[:count], captions[:count])
 
 
-def blind_sheet(encrypted: Sequence[np.ndarray], records: Sequence[AttackRecord], count: int) -> np.ndarray:
-    """Draw the first encrypted images, and what each attacker made of them."""
+def blind_sheet(encrypted: Sequence[np.ndarray], records: Sequence[AttackRecord]) -> np.ndarray:
+    """Draw all encrypted images, and what each attacker made of them."""
     titles, rows, captions = _columns([("encrypted", encrypted)], records)
-    return contact_sheet(titles, rows[:count], captions)
+    return contact_sheet(titles, rows, captions)
 
 
 def _columns(

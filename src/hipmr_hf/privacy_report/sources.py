@@ -17,6 +17,8 @@ from ..row_encryption import file_of
 MOST_ROWS = 20_000
 """Rows among which a sample is drawn; a larger source is read no further."""
 
+_LABEL_COLUMN = "label"
+
 MOST_PIXELS = 1024
 """Shorter side to which larger pictures are shrunk at once, so that a sample fits into memory."""
 
@@ -43,7 +45,7 @@ def sample_pictures(
     count: int,
     *,
     image_column: str = "image",
-    label_column: str = "label",
+    label_column: str | None = None,
     config_name: str | None = None,
     seed: int = 0,
     shrink: bool = True,
@@ -54,13 +56,13 @@ def sample_pictures(
         source, config_name: as in `open_source`.
         count: pictures wanted; fewer come from a smaller source.
         image_column: of the pictures.
-        label_column: what they show, or whom; whole numbers or text.
+        label_column: what they show, or whom; whole numbers or text. By default "label", if there is one.
         seed: of the sample.
         shrink: bring pictures of more than `MOST_PIXELS` a side to that; never for encrypted ones.
 
     Raises:
-        FileNotFoundError, ValueError: as `open_source`; or there is no such image column, or no picture can
-            be read.
+        FileNotFoundError, ValueError: as `open_source`; or there is no such column, or no picture can be
+            read.
 
     Example:
         >>> import tempfile
@@ -91,17 +93,22 @@ def sample_pictures(
     )
 
 
-def _rows(split: IterableDataset, image_column: str, label_column: str) -> Iterator[tuple[Any, Any]]:
+def _rows(split: IterableDataset, image_column: str, label_column: str | None) -> Iterator[tuple[Any, Any]]:
     names = list(split.features)
     if image_column not in names:
         raise ValueError(
             f"image_column: got {image_column!r}, SOURCE has {', '.join(map(repr, names))}; name the column "
             "of pictures with --image-column."
         )
+    if label_column is not None and label_column not in names:
+        raise ValueError(
+            f"label_column: got {label_column!r}, SOURCE has {', '.join(map(repr, names))}; name the column "
+            "that tells what an image shows with --label-column, or leave it out."
+        )
     if isinstance(split.features[image_column], Image):
         split = split.cast_column(image_column, Image(decode=False))
     for row in split:
-        yield row[image_column], row.get(label_column)
+        yield row[image_column], row.get(label_column or _LABEL_COLUMN)
 
 
 def _reservoir(rows: Iterator[Any], count: int, rng: random.Random) -> tuple[list[Any], int]:
