@@ -54,7 +54,7 @@ def check_rows(folder: Path, numbers: range, encryption: Encryption, *, every: i
     """
     found, labels, nonces = RowCheck(), Counter(), Counter()
     for path in sorted(folder.rglob("*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=256):
+        for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(batch_size=256):
             for row in batch.to_pylist():
                 labels[row["label"]] += 1
                 nonces[row.get("nonce")] += 1

@@ -71,6 +71,8 @@ def load_stream(args: Arguments) -> IterableDatasetDict:
     source = Path(args.dataset_name)
     if source.suffix == ".parquet":
         plain = load_dataset("parquet", data_files=str(source), streaming=True)
+        # One row group at a time, instead of a whole file in memory.
+        plain = IterableDatasetDict({name: split.reshard() for name, split in plain.items()})
     elif source.is_dir() and not any(source.rglob("*.parquet")):
         plain = load_dataset("imagefolder", data_dir=str(source), streaming=True)
     else:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, IterableDataset, List, Value
 
 import hipmr_hf.encrypted_parquet
 from hipmr_hf.encrypted_dataset import encrypt_dataset, save_encrypted_dataset
+from hipmr_hf.encrypted_parquet import write_shard
 from hipmr_hf.encryption import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.keys import SecretKey
 
@@ -127,6 +129,21 @@ def test_a_stream_is_read_piece_by_piece(tmp_path, monkeypatch):
     encrypted = encrypt_dataset(IterableDataset.from_generator(generate, features=FEATURES), MIXING)
     save_encrypted_dataset(encrypted, MIXING, tmp_path / "out")
     assert len(ahead) == 10 and all(count <= 32 * (i + 3) for i, count in enumerate(ahead))
+
+
+def test_one_row_group_is_held_and_not_the_one_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(hipmr_hf.encrypted_parquet, "_ROW_GROUP_BYTES", 2**20)
+    rows, before, held = encrypt_dataset(plain_dataset(20), MIXING).with_format("arrow")[:], 0, []
+
+    def tables():
+        for _ in range(400):
+            held.append(pa.total_allocated_bytes() - before)
+            yield rows.take(pa.array(range(len(rows))))  # new memory
+
+    before = pa.total_allocated_bytes()
+    write_shard(tables(), FEATURES, MIXING, tmp_path / "train-0.parquet")
+    assert pq.read_metadata(tmp_path / "train-0.parquet").num_row_groups >= 4
+    assert max(held) < 1.5 * 2**20
 
 
 def test_an_output_that_is_in_use_is_refused_before_any_work(tmp_path):

@@ -97,14 +97,14 @@ def test_twenty_kills_lose_and_double_no_row(plain, tmp_path):
 def test_workers_end_with_a_killed_run(plain, tmp_path):
     code = """
 import sys, json, time, multiprocessing
-import hipmr_hf.resumable_encryption as module
+import hipmr_hf.worker_processes as module
 from hipmr_hf.cli import main
 
 def slow(piece):
     print(json.dumps([process.pid for process in multiprocessing.active_children()]), flush=True)
     time.sleep(60)
 
-module._in_pool = lambda pool, limit, pieces: map(slow, pieces)
+module._in_pool = lambda pool, limit, function, pieces: map(slow, pieces)
 main(sys.argv[1:])
 """
     command = ["encrypt", str(plain), "--output-dir", str(tmp_path / "out"), "--num-proc", "2"]

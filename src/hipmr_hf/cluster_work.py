@@ -177,7 +177,7 @@ def join_dealt(job: ClusterJob, dealt: Sequence[str], number: int, shard: str) -
 
 def _rows_between(path: Path, first: int, last: int) -> Iterator[pa.Table]:
     place = 0
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
         for batch in file.iter_batches(batch_size=_READ_ROWS):
             rows = batch.slice(
                 max(0, first - place), max(0, min(last, place + len(batch)) - max(first, place))

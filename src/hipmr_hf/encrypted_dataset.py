@@ -65,7 +65,8 @@ def encrypt_dataset(
 
     A second run on the same data with the same settings, options and key comes from the cache of `datasets`.
     A streaming dataset is encrypted anew whenever it is read; save it once with `save_encrypted_dataset`,
-    since many encryptions of one image tell more than one.
+    since many encryptions of one image tell more than one. A stream over Parquet files holds a whole file in
+    memory, for Arrow reads ahead as fast as it can; `dataset.reshard()` holds one row group at a time.
 
     **Plain copies that this function cannot prevent.** `load_dataset` copies a plain parquet file or archive
     into its own cache, also with `keep_in_memory=True`, and the copy stays. Load it with `streaming=True`,

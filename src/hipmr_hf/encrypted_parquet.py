@@ -101,6 +101,7 @@ def write_shard(tables: Iterable[pa.Table], features: Features, encryption: Encr
         for group in _row_groups(tables):
             _check_images(group.column(image_column), encryption, path.name.split("-")[0])
             writer.write_table(group.cast(schema))
+            del group  # before the next one is gathered
 
 
 @contextlib.contextmanager
@@ -169,6 +170,7 @@ def _write_split(
                 writer, written = stack.enter_context(pq.ParquetWriter(paths[-1], schema)), 0
             writer.write_table(group.cast(schema))
             written += group.nbytes
+            del group  # before the next one is gathered
     if not paths:
         raise ValueError(
             f"dataset: split {split!r} has no rows, and load_dataset fails at an empty split; leave it out, "

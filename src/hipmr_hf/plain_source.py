@@ -22,11 +22,23 @@ class PlainSource:
         num_rows: rows of each split, None where only reading them would tell.
         identity: hash of the names, sizes and times of the files, or the Hub's commit; it changes with the
             rows and tells nothing about them.
+        is_local: whether the files lie here, and not on the Hub.
     """
 
     splits: dict[str, IterableDataset]
     num_rows: dict[str, int | None]
     identity: str
+    is_local: bool = True
+
+    def with_small_parts(self) -> "PlainSource":
+        """Return the same rows, local Parquet files being read one row group after the other.
+
+        Otherwise Arrow reads a file ahead as fast as it can, and holds all of it in memory if the rows are
+        not taken as fast (apache/arrow#39808). From the Hub that stays so: it hides the network's delays.
+        """
+        if not self.is_local:
+            return self
+        return dataclasses.replace(self, splits={name: s.reshard() for name, s in self.splits.items()})
 
 
 @contextlib.contextmanager
@@ -62,7 +74,8 @@ def open_source(
         arguments, identity = _what_to_load(source, config_name)
         loaded = datasets.load_dataset(**arguments, streaming=True, cache_dir=cache)
         splits = {str(name): _with_images(split, image_column) for name, split in loaded.items()}
-        yield PlainSource(splits, {name: _num_rows(split) for name, split in splits.items()}, identity)
+        num_rows = {name: _num_rows(split) for name, split in splits.items()}
+        yield PlainSource(splits, num_rows, identity, is_local=Path(source[0]).exists())
 
 
 @contextlib.contextmanager

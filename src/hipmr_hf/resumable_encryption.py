@@ -2,18 +2,12 @@
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 import json
 import logging
 import os
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +29,7 @@ from .publishable_columns import DEFAULT_KEEP_COLUMNS, check_columns, encrypted_
 from .row_encryption import DROPPED_BOXES_COLUMN, OBJECTS_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
 from .row_order import in_random_order
 from .unfinished_folder import check_is_free, is_complete, put_in_place, unfinished_folder
+from .worker_processes import Workers, worker_processes
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +38,6 @@ _PIECE_ROWS = 64
 _MAX_LOGGED_ROWS = 50
 _NOTES = b"hipmr"
 _RESULT = "result"
-
-_Workers = Callable[[Iterable["_Piece"]], Iterator[int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,11 +162,15 @@ def encrypt_source(
     if num_proc < 1:
         raise ValueError(f"num_proc: got {num_proc}, allowed are whole numbers from 1.")
     check_is_free(output_dir)
-    with _workers(num_proc, job.key) as workers, _plain(job, source, config_name) as plain:
+    with (
+        worker_processes(num_proc, with_key=job.key is not None) as workers,
+        _plain(job, source, config_name) as plain,
+    ):
         functions = {name: job.function_for(split) for name, split in plain.splits.items()}
+        streams = plain.with_small_parts().splits
         with unfinished_folder(output_dir, job.identity(plain)) as work:
             if not is_complete(output_dir):  # else the run before was stopped after that
-                for name, split in plain.splits.items():
+                for name, split in streams.items():
                     _encrypt_split(split, *functions[name], work / name, workers, plain.num_rows[name])
                 result = _join({name: features for name, (_, features) in functions.items()}, work, job)
                 save_card(card_of(result, job, repo_id or output_dir.name, license), result)
@@ -222,7 +219,7 @@ def _encrypt_split(
     function: RowEncryption,
     features: Features,
     folder: Path,
-    workers: "_Workers",
+    workers: Workers,
     num_rows: int | None,
 ) -> None:
     folder.mkdir(exist_ok=True)
@@ -240,7 +237,7 @@ def _encrypt_split(
     )
     start = {"initial": done * _PIECE_ROWS, "total": num_rows}
     with tqdm(desc=f"Encrypting {folder.name}", unit=" rows", disable=None, **start) as bar:
-        for count in workers(pieces):
+        for count in workers(_encrypt_piece, pieces):
             bar.update(count)
 
 
@@ -298,54 +295,3 @@ def report_left_out(split: str, skipped: Sequence[int], dropped: int) -> None:
         logger.warning("Skipped %d rows of %s: %s%s.", len(skipped), split, listed, more)
     if dropped:
         logger.warning("Dropped %d objects in %s whose area lies outside of the crop.", dropped, split)
-
-
-@contextlib.contextmanager
-def _workers(num_proc: int, key: SecretKey | None) -> Iterator["_Workers"]:
-    """Give a function that encrypts pieces, here or in other processes, and yields their row counts."""
-    if num_proc == 1:
-        yield functools.partial(map, _encrypt_piece)
-        return
-    forked = "fork" in get_all_start_methods()
-    if key is not None and not forked:
-        raise ValueError(
-            f"num_proc: got {num_proc} with a key, but this system cannot fork and a key is never sent to "
-            "another process; leave num_proc out."
-        )
-    context = get_context("fork" if forked else "spawn")
-    pool = ProcessPoolExecutor(num_proc, context, initializer=_end_with_parent, initargs=(os.getpid(),))
-    try:
-        # All workers start now, while this process has no thread that a fork could cut in two.
-        list(pool.map(abs, range(num_proc)))
-        yield functools.partial(_in_pool, pool, num_proc + 1)
-    except BrokenProcessPool as error:
-        raise ChildProcessError(
-            "num_proc: a worker process was killed, as systems do when memory runs out. The same command "
-            "goes on where it stopped; a smaller num_proc needs less memory."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent(parent: int) -> None:
-    """Watch for the parent's death: a killed one cannot tell its workers, and they would wait for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _in_pool(pool: ProcessPoolExecutor, limit: int, pieces: Iterable[_Piece]) -> Iterator[int]:
-    """Keep `limit` pieces in the pool, not all: each holds its source pictures."""
-    pieces, running = iter(pieces), set()
-    while True:
-        for piece in itertools.islice(pieces, limit - len(running)):
-            running.add(pool.submit(_encrypt_piece, piece))
-        if not running:
-            return
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
-            yield future.result()

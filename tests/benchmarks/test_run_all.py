@@ -16,7 +16,9 @@ def benchmarks(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("topics", [["encryption", "encoding"], ["dataset", "attacks"], ["models"]])
+@pytest.mark.parametrize(
+    "topics", [["encryption", "encoding", "memory"], ["dataset", "attacks"], ["models", "training_input"]]
+)
 def test_every_topic_runs_and_leaves_readme_alone(topics, tmp_path):
     before = (ROOT / "README.md").read_text()
     command = [sys.executable, "benchmarks/run_all.py", "--quick", "--results_dir", str(tmp_path), "--only"]
