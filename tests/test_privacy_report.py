@@ -17,7 +17,9 @@ from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.privacy_report import FULL, QUICK, Effort, encrypted_report, privacy_report
 from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of, sweep
 from hipmr_hf.privacy_report.controls import easy_settings, run_controls
+from hipmr_hf.privacy_report.grade import level, said
 from hipmr_hf.privacy_report.pictures import contact_sheet
+from hipmr_hf.privacy_report.records import LINK, AttackRecord
 from hipmr_hf.privacy_report.sample import draw_sample
 
 EASY = RandomShuffling(image_size=112, patch_size=28)
@@ -92,6 +94,16 @@ def test_candidates_are_found_and_subjects_are_asked_for(report):
     found = records(report, 0)
     assert found["same_picture"].value == 1 and found["same_picture"].by_chance == pytest.approx(1 / 8)
     assert found["same_subject"].n == 4 and found["same_subject"].by_chance == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("found", "chance", "is_linked"),
+    [(1.0, 0.5, True), (0.7, 0.5, False), (0.05, 0.02, True), (0.04, 0.02, False)],
+)
+def test_two_subjects_that_are_told_apart_are_linked_though_guessing_finds_half(found, chance, is_linked):
+    record = AttackRecord("same_subject", "linking", LINK, "", "top1", {"top1": [found]}, {"top1": chance})
+    assert (level(record) > 0) == is_linked
+    assert said(record).endswith("linked" if is_linked else "no more than twice what guessing finds")
 
 
 def test_flat_images_make_the_audit_invalid():

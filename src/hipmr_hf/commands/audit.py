@@ -53,7 +53,9 @@ def _add_effort(group: "argparse._ArgumentGroup") -> None:
         help="quick: less than a minute for each setting, no trained attackers; full: all of them, many "
         "minutes for each setting. Default: quick.",
     )
-    group.add_argument("--num-images", type=int, metavar="N", help="Images to attack. Default: 6, full: 12.")
+    group.add_argument(
+        "--num-images", type=int, metavar="N", help="Images to attack. Default: 6, full: 12, encrypted: 4."
+    )
     group.add_argument("--seed", type=int, default=0, help="Of sample, searches and trainings. Default: 0.")
     group.add_argument(
         "--attacker-images",

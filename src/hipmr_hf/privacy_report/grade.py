@@ -8,13 +8,16 @@ from .bench import Effort
 from .records import CONTROL, GRADIENT, LINK, ORDER, PICTURE, AttackRecord
 
 TIMES_CHANCE = 2.0
+"""Where chance is above a third, half of the way from it to 1 counts: twice chance may be out of reach."""
+
 ORDER_BOUNDS = (0.10, 0.35, 0.70)
 PICTURE_BOUNDS = (0.05, 0.20, 0.45, 0.70)
 SEARCH_LIMITED = 0.1
 
 THRESHOLDS = {
     "A": f"No attacker, finding a photograph among candidates included, scores more than {TIMES_CHANCE:g} "
-    f"times chance, and pictures come at most {PICTURE_BOUNDS[0]:.0%} of the way. Only at full effort, and "
+    "times chance (where chance is above a third: gets more than half of the way from it to 100%), and "
+    f"pictures come at most {PICTURE_BOUNDS[0]:.0%} of the way. Only at full effort, and "
     f"only if at most {SEARCH_LIMITED:.0%} of the searches were cut short.",
     "B": "As A for every attacker that restores the picture; but an encrypted image can be linked to a "
     "photograph or to its subject.",
@@ -37,8 +40,9 @@ WAY = (
 
 INVALID = "invalid"
 
+_NO_MORE = "no more than twice what guessing finds"
 _SEEN = {
-    ORDER: ("no more than guessing finds", "scraps", "fragments", "large pieces", "the picture is back"),
+    ORDER: (_NO_MORE, "scraps", "fragments", "large pieces", "the picture is back"),
     PICTURE: (
         "no more than another photograph",
         "hardly an outline",
@@ -65,7 +69,7 @@ class Grade:
 
 
 def level(record: AttackRecord) -> int:
-    """How much came back: 0 no more than guessing, up to 4, the picture.
+    """How much came back: 0 hardly more than guessing finds, up to 4, the picture.
 
     Example:
         >>> found = AttackRecord("j", "", ORDER, "", "neighbour", {"neighbour": [0.5]}, {"neighbour": 0.005})
@@ -77,9 +81,19 @@ def level(record: AttackRecord) -> int:
         return 0
     if record.kind == PICTURE:
         return sum(_way(record) > bound for bound in PICTURE_BOUNDS)
-    if value <= TIMES_CHANCE * chance:
+    if value <= beyond_chance(chance):
         return 0
     return 1 + sum(value > bound for bound in ORDER_BOUNDS)
+
+
+def beyond_chance(chance: float) -> float:
+    """The share above which an attacker did better than guessing.
+
+    Example:
+        >>> beyond_chance(0.01), beyond_chance(0.5)
+        (0.02, 0.75)
+    """
+    return min(TIMES_CHANCE * chance, (1 + chance) / 2)
 
 
 def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool) -> Grade:
@@ -136,7 +150,7 @@ def said(record: AttackRecord) -> str:
         return f"{share(value)} of the patches of the encrypted image (chance {share(chance)})"
     figures = f"{share(value)} {{}} (chance {share(chance)})"
     if record.kind == LINK:
-        times = "no more than guessing" if not level(record) else "linked"
+        times = "linked" if level(record) else _NO_MORE
         return f"{figures.format('found first')}, {times}"
     figures = figures.format(_SHARES.get(record.measure, ""))
     if record.kind == CONTROL:
