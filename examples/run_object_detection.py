@@ -31,7 +31,7 @@ import torch
 import yaml
 from datasets import Dataset, load_dataset
 from PIL import Image
-from transformers import HfArgumentParser, TrainingArguments, set_seed
+from transformers import AutoConfig, HfArgumentParser, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf import Encryption
@@ -192,6 +192,13 @@ def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[
     )
 
 
+def is_detector(checkpoint: str | None) -> bool:
+    return checkpoint is not None and AutoConfig.from_pretrained(checkpoint).model_type in (
+        "peyolos",
+        "yolos",
+    )
+
+
 @torch.no_grad()
 def detect(model, processor, image: Image.Image, size: tuple[int, int], threshold: float) -> dict:
     """Detections in `image`, in pixels of a picture of `size` (height, width)."""
@@ -268,8 +275,9 @@ def main() -> dict[str, float]:
         train = load_split(data.plain_dataset, data.train_split, data.max_train_samples)
         train, evaluation, plain, scale = prepare_plain(train, encryption), plain, None, 1
 
-    if recipe.place_supervision and model_args.model_name_or_path is None:
-        spread_positions(model)
+    start = model_args.model_name_or_path
+    if recipe.place_supervision and (start is None or not is_detector(start)):
+        spread_positions(model, keep_patches=start is not None)
     augmentation = DetectionAugmentation(
         processor.patch_size,
         **{name: getattr(recipe, name) for name in ("flip", "vertical_flip", "crop", "smallest_crop")},

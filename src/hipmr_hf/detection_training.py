@@ -92,11 +92,11 @@ def build_yolos_baseline(
     given = {name: value for name, value in overrides.items() if value is not None}
     preset = getattr(PEYolosConfig, size)(**given)
     shared = [field.name for field in dataclasses.fields(PEYolosConfig) if hasattr(YolosConfig, field.name)]
-    # Costs and coefficients are equal by default, and whole numbers there.
+    # Costs and loss coefficients are equal by default, and whole numbers there.
     left_out = (
         "image_size",
         "patch_size",
-        *(name for name in shared if name.endswith(("_cost", "_coefficient"))),
+        *(name for name in shared if name.endswith(("_cost", "_loss_coefficient"))),
     )
     settings = {name: getattr(preset, name) for name in shared if name not in left_out}
     names = {name: given[name] for name in ("id2label", "label2id", "num_labels") if name in given}
