@@ -118,10 +118,14 @@ def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool) -> Gr
     if level(worst):
         return Grade(_LETTERS[level(worst)], sentence(worst))
     if not effort.training_seconds:
-        return Grade("C", "Nothing came back, but no attacker was trained: only a full audit gives A or B.")
+        return Grade(
+            "C", "The picture did not come back, but no attacker was trained: only a full audit gives A or B."
+        )
     cut_short = [record for record in restoring if (record.search_limited or 0) > SEARCH_LIMITED]
     if cut_short:
-        return Grade("C", f"Nothing came back, but {cut_short[0].title} searched too short to tell.")
+        return Grade(
+            "C", f"The picture did not come back, but {cut_short[0].title} searched too short to tell."
+        )
     linked = [record for record in records if record.kind == LINK and level(record)]
     if linked:
         return Grade("B", f"The picture did not come back; {linked[0].title}: {said(linked[0])}.")
