@@ -339,6 +339,27 @@ def test_a_run_that_stopped_goes_on(tmp_path, monkeypatch, caplog):
     assert Encryption.from_pretrained(tmp_path / "out") == RandomShuffling(image_size=32, patch_size=8)
 
 
+def test_pages_that_cannot_be_read_are_told_and_what_is_finished_stays(tmp_path, monkeypatch, capsys, caplog):
+    monkeypatch.setattr("hipmr_hf.resumable_encryption._PIECE_ROWS", 4)
+    features = Features({"image": Image(), "label": Value("int64")})
+    rows = {"image": [picture(i) for i in range(12)], "label": list(range(12))}
+    path = tmp_path / "a.parquet"
+    Dataset.from_dict(rows, features=features).to_parquet(path, batch_size=4)
+    whole = path.read_bytes()
+    start = pq.read_metadata(path).row_group(2).column(0).data_page_offset
+    path.write_bytes(whole[:start] + bytes(2000) + whole[start + 2000 :])
+    capsys.readouterr()
+    assert run("encrypt", path, "--output-dir", tmp_path / "out", *RS) == 2
+    assert "train, from row 8 (counted from 0) on, cannot be read (" in only_error(capsys)
+    assert "the same command goes on" in caplog.text and not (tmp_path / "out").exists()
+
+
+def test_jpeg_that_smears_is_warned_of_once(images, tmp_path, caplog):
+    command = ("encrypt", images, "--output-dir", tmp_path / "out", *RS, "--interval", 2)
+    assert run(*command, "--image-format", "jpeg") == 0
+    assert caplog.text.count("cross the borders of encrypted patches") == 1
+
+
 # convert; tests/models/test_convert_transformers.py has the classifier's
 
 

@@ -128,6 +128,11 @@ def test_a_key_file_is_never_overwritten(tmp_path):
     assert SecretKey.load(path) == first
 
 
+def test_a_key_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no key file .*no\.key; check the path, or make"):
+        SecretKey.load(tmp_path / "no.key")
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o622])
 def test_a_key_file_that_others_can_open_is_refused(tmp_path, mode):
     path = tmp_path / "owner.key"

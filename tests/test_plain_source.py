@@ -1,3 +1,4 @@
+import dataclasses
 import time
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def test_no_file_is_read_ahead_of_slow_work(files):
 
 def test_a_source_on_the_hub_stays_as_it_is(files):
     with open_source(files) as plain:
-        assert plain.is_local
-        remote = type(plain)(plain.splits, plain.num_rows, plain.identity, is_local=False)
+        remote = dataclasses.replace(plain, parquet_files=())
         assert remote.with_small_parts() is remote
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_parquet_file_that_was_cut_off_is_named(place, files, tmp_path):
+    cut = tmp_path / "cut.parquet"
+    cut.write_bytes(Path(files[0]).read_bytes()[:100_000])
+    named = [files[0], files[2]]
+    named.insert(place, str(cut))
+    message = rf"source: {cut} cannot be read \(.*mend or replace"
+    with pytest.raises(ValueError, match=message), open_source(named) as plain:
+        plain.with_small_parts()

@@ -83,10 +83,15 @@ class SecretKey:
         """Read a key file.
 
         Raises:
+            FileNotFoundError: there is no such file.
             PermissionError: others than the owner can read the file.
             ValueError: it is not a key file, is of another version, or is damaged.
         """
         path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(
+                f"path: there is no key file {path}; check the path, or make a key with 'hipmr keygen'."
+            )
         if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise PermissionError(
                 f"path: key file {path} can be read by others; run 'chmod 600 {path}', "

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 from datasets import Image, IterableDataset, Value
 
 
@@ -22,23 +24,27 @@ class PlainSource:
         num_rows: rows of each split, None where only reading them would tell.
         identity: hash of the names, sizes and times of the files, or the Hub's commit; it changes with the
             rows and tells nothing about them.
-        is_local: whether the files lie here, and not on the Hub.
+        parquet_files: those of the source that lie on this machine, in any order.
     """
 
     splits: dict[str, IterableDataset]
     num_rows: dict[str, int | None]
     identity: str
-    is_local: bool = True
+    parquet_files: tuple[Path, ...] = ()
 
     def with_small_parts(self) -> "PlainSource":
         """Return the same rows, local Parquet files being read one row group after the other.
 
         Otherwise Arrow reads a file ahead as fast as it can, and holds all of it in memory if the rows are
         not taken as fast (apache/arrow#39808). From the Hub that stays so: it hides the network's delays.
+
+        Raises:
+            ValueError: a Parquet file is damaged.
         """
-        if not self.is_local:
+        if not self.parquet_files:
             return self
-        return dataclasses.replace(self, splits={name: s.reshard() for name, s in self.splits.items()})
+        with _damage_named(self.parquet_files):
+            return dataclasses.replace(self, splits={name: s.reshard() for name, s in self.splits.items()})
 
 
 @contextlib.contextmanager
@@ -71,11 +77,13 @@ def open_source(
         ['cat', 'dog']
     """
     with without_torch(), tempfile.TemporaryDirectory(prefix="hipmr-") as cache:
-        arguments, identity = _what_to_load(source, config_name)
-        loaded = datasets.load_dataset(**arguments, streaming=True, cache_dir=cache)
-        splits = {str(name): _with_images(split, image_column) for name, split in loaded.items()}
+        arguments, files, identity = _what_to_load(source, config_name)
+        parquet_files = tuple(path for path in files if path.suffix == ".parquet")
+        with _damage_named(parquet_files):
+            loaded = datasets.load_dataset(**arguments, streaming=True, cache_dir=cache)
+            splits = {str(name): _with_images(split, image_column) for name, split in loaded.items()}
         num_rows = {name: _num_rows(split) for name, split in splits.items()}
-        yield PlainSource(splits, num_rows, identity, is_local=Path(source[0]).exists())
+        yield PlainSource(splits, num_rows, identity, parquet_files)
 
 
 @contextlib.contextmanager
@@ -93,10 +101,48 @@ def without_torch() -> Iterator[None]:
         datasets.config.TORCH_AVAILABLE = available
 
 
-def _what_to_load(source: Sequence[str], config_name: str | None) -> tuple[dict, str]:
+@contextlib.contextmanager
+def damage_told(place: str) -> Iterator[None]:
+    """Tell what cannot be read, and what to do, instead of the reader's error alone.
+
+    Args:
+        place: what is being read.
+
+    Raises:
+        ValueError: the reader found damage, or the file is out of reach.
+
+    Example:
+
+        >>> with damage_told("train, file 3"):
+        ...     raise OSError("Input/output error")
+        Traceback (most recent call last):
+        ValueError: source: train, file 3 cannot be read (Input/output error); mend or replace that file.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"source: {place} cannot be read ({str(error).strip()}); mend or replace that file."
+        ) from error
+
+
+@contextlib.contextmanager
+def _damage_named(files: Sequence[Path]) -> Iterator[None]:
+    """Look, after an error of Arrow, for the Parquet file that it does not name."""
+    try:
+        yield
+    except pa.ArrowException:
+        for path in files:
+            with damage_told(str(path)):
+                pq.read_metadata(path)
+        raise
+
+
+def _what_to_load(source: Sequence[str], config_name: str | None) -> tuple[dict, list[Path], str]:
+    """Return the arguments of `load_dataset`, the files that lie here, and the source's identity."""
     paths = [Path(place) for place in source]
     if all(path.is_file() and path.suffix == ".parquet" for path in paths):
-        return {"path": "parquet", "data_files": [str(path) for path in paths]}, _identity_of(paths)
+        return {"path": "parquet", "data_files": [str(path) for path in paths]}, paths, _identity_of(paths)
     if len(source) > 1:
         wrong = [str(path) for path in paths if not (path.is_file() and path.suffix == ".parquet")]
         raise ValueError(
@@ -105,8 +151,9 @@ def _what_to_load(source: Sequence[str], config_name: str | None) -> tuple[dict,
         )
     if paths[0].is_dir():
         files = sorted(path for path in paths[0].rglob("*") if path.is_file())
-        return {"path": str(paths[0])}, _identity_of(files)
-    return _on_the_hub(source[0], config_name)
+        return {"path": str(paths[0])}, files, _identity_of(files)
+    arguments, commit = _on_the_hub(source[0], config_name)
+    return arguments, [], commit
 
 
 def _on_the_hub(repo_id: str, config_name: str | None) -> tuple[dict, str]:

@@ -1,8 +1,6 @@
 """Encrypt a source on a cluster with Ray Data, where one machine is too small. Needs `hipmr-hf[ray]`."""
 
-import contextlib
 import dataclasses
-import json
 import logging
 import math
 import os
@@ -26,16 +24,14 @@ from .cluster_work import (
 )
 from .encrypted_parquet import DATA_FOLDER
 from .keys import SecretKey
+from .ray_calls import Cluster, connected, import_ray
 from .resumable_encryption import EncryptionJob, card_of, inspect_result, report_left_out
-from .row_encryption import RowEncryptionError
 from .source_parts import Part, PartedSource
 from .unfinished_folder import check_is_free, is_complete, put_in_place, unfinished_folder
 
 _SHARD_BYTES = 500 * 10**6
 # Rows that are put into random order at once, and the most that Arrow can move in one column.
 _DEALT_BYTES, _MOST_SHUFFLED_BYTES = 256 * 2**20, 2**30
-_MAX_TASKS = 10_000
-_QUIET = {"log_to_driver": False, "logging_level": logging.WARNING}
 _RESULT, _DEALT = "result", "dealt"
 
 
@@ -79,12 +75,13 @@ def encrypt_dataset_ray(
         FileExistsError, LeakError, RowEncryptionError: as in `encrypt_source`.
         ValueError: as there; or Ray is not installed.
     """
-    ray = _import_ray()
+    ray = import_ray()
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"num_shards: got {num_shards}, allowed are whole numbers from 1.")
     if job.key is not None:
         raise ValueError("job: it holds a key, which never travels; give key_file, which each machine reads.")
     check_is_free(output_dir)
+    job.warn()
     key = None if key_file is None else SecretKey.load(key_file)
     keyed = dataclasses.replace(job, key=key)
     parted = PartedSource(source, image_column=job.image_column, config_name=config_name)
@@ -94,25 +91,14 @@ def encrypt_dataset_ray(
     with unfinished_folder(output_dir, identity) as work:
         if not is_complete(output_dir):
             told = _told_to_machines(job, source, config_name, parted, work, key_file, key)
-            with _cluster(ray):
-                result = _encrypt(_Cluster(ray, told), parted, num_shards)
+            with connected(ray):
+                result = _encrypt(Cluster(ray, told), parted, num_shards)
             save_card(card_of(result, keyed, repo_id or output_dir.name, license), result)
             inspect_result(result, keyed)
             put_in_place(result, output_dir)
         if on_complete is not None:
             on_complete(output_dir)
     return output_dir
-
-
-def _import_ray() -> Any:
-    try:
-        import ray.data
-    except ImportError as error:
-        raise ValueError(
-            "engine: 'ray' needs Ray Data, which is not installed; run pip install \"hipmr-hf[ray]\" on "
-            "every machine, or leave the engine out."
-        ) from error
-    return ray
 
 
 def _told_to_machines(
@@ -137,96 +123,7 @@ def _told_to_machines(
     )
 
 
-@contextlib.contextmanager
-def _cluster(ray: Any) -> Iterator[None]:
-    """Connect to the cluster, or start Ray here until the end of the run."""
-    if ray.is_initialized():  # by the caller, who also ends it
-        yield
-        return
-    try:
-        if os.environ.get("RAY_ADDRESS") == "local":
-            _start_here(ray)
-        else:
-            try:
-                ray.init(address="auto", **_QUIET)
-            except ConnectionError:  # there is no cluster
-                _start_here(ray)
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _start_here(ray: Any) -> None:
-    """Start Ray on this machine alone, where nobody else can connect to it."""
-    from ray._private import ray_constants
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Ray has no public setting for it: off, all of its servers bind to the loopback interface.
-    enabled, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
-    try:
-        ray.init(address="local", include_dashboard=False, **_QUIET)
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = enabled
-
-
-class _Cluster:
-    """Calls functions of `cluster_work` on the machines of a cluster."""
-
-    def __init__(self, ray: Any, told: ClusterJob) -> None:
-        self.ray, self.told, self.work = ray, told, Path(told.work)
-
-    def call(
-        self, function: Callable[..., Any], calls: Sequence[dict[str, Any]]
-    ) -> Iterator[tuple[dict[str, Any], Any]]:
-        """Yield (arguments, result) of every call, in any order.
-
-        Raises:
-            ConnectionError: the cluster gave up.
-            RowEncryptionError, ValueError, OSError: what a call raised.
-        """
-        if not calls:
-            return
-        context = self.ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells its plans
-        items = [{"call": i, "arguments": json.dumps(arguments)} for i, arguments in enumerate(calls)]
-        rows = self.ray.data.from_items(items, override_num_blocks=min(len(items), _MAX_TASKS)).map(
-            _answer,
-            fn_kwargs={"function": function, "told": self.told},
-            num_cpus=1,
-        )
-        try:
-            for row in rows.iter_rows():
-                _raise_problem(row)
-                yield calls[row["call"]], json.loads(row["result"])
-        except self.ray.exceptions.RayError as error:
-            name = type(error).__name__
-            raise ConnectionError(
-                f"the cluster gave up ({name}); `ray status` and its logs tell more. What is finished stays: "
-                "give the same command again."
-            ) from error
-
-
-def _answer(row: dict[str, Any], function: Callable[..., Any], told: ClusterJob) -> dict[str, Any]:
-    """Call a function on a machine. An error is an answer too, so that Ray neither logs nor repeats it."""
-    result, problem, kind = None, "", ""
-    try:
-        result = function(told, **json.loads(row["arguments"]))
-    except (ValueError, OSError) as error:
-        problem, kind = str(error), type(error).__name__
-    return {"call": row["call"], "result": json.dumps(result), "problem": problem, "kind": kind}
-
-
-def _raise_problem(row: dict[str, Any]) -> None:
-    if not row["kind"]:
-        return
-    known = {"RowEncryptionError": RowEncryptionError, "PermissionError": PermissionError}
-    known |= {"FileNotFoundError": FileNotFoundError, "OSError": OSError}
-    raise known.get(row["kind"], ValueError)(row["problem"])
-
-
-def _encrypt(cluster: _Cluster, parted: PartedSource, num_shards: int | None) -> Path:
+def _encrypt(cluster: Cluster, parted: PartedSource, num_shards: int | None) -> Path:
     """Encrypt all parts, and write them as one dataset; returns its folder."""
     parts = _parts(cluster, parted)
     notes = {part: notes_of(path) for part in parts if (path := piece_path(cluster.work, part)).exists()}
@@ -242,7 +139,7 @@ def _encrypt(cluster: _Cluster, parted: PartedSource, num_shards: int | None) ->
     return cluster.work / _RESULT
 
 
-def _parts(cluster: _Cluster, parted: PartedSource) -> list[Part]:
+def _parts(cluster: Cluster, parted: PartedSource) -> list[Part]:
     files = [
         {"split": split, "file": file}
         for split in parted.plain.splits
@@ -252,7 +149,7 @@ def _parts(cluster: _Cluster, parted: PartedSource) -> list[Part]:
     return sorted(Part(**file, number=i) for file, count in counted for i in range(count))
 
 
-def _encrypt_parts(cluster: _Cluster, parts: list[Part], notes: dict[Part, dict[str, Any]]) -> None:
+def _encrypt_parts(cluster: Cluster, parts: list[Part], notes: dict[Part, dict[str, Any]]) -> None:
     done = sum(note["rows"] for note in notes.values())
     if done:
         logging.getLogger(__name__).warning("Going on after %d rows that an earlier run has finished.", done)
@@ -271,7 +168,7 @@ def _report(split: str, notes: list[dict[str, Any]]) -> None:
 
 
 def _write_shards(
-    cluster: _Cluster, split: str, notes: dict[Part, dict[str, Any]], num_shards: int | None
+    cluster: Cluster, split: str, notes: dict[Part, dict[str, Any]], num_shards: int | None
 ) -> None:
     counts = {piece_path(cluster.work, part): note["written"] for part, note in notes.items()}
     num_rows, size = sum(counts.values()), sum(path.stat().st_size for path in counts)
@@ -315,7 +212,7 @@ def _between(pieces: dict[str, int], first: int, last: int) -> list[tuple[str, i
     return found
 
 
-def _shuffle(cluster: _Cluster, split: str, pieces: list[Path], size: int, shards: list[str]) -> None:
+def _shuffle(cluster: Cluster, split: str, pieces: list[Path], size: int, shards: list[str]) -> None:
     least = math.ceil(size / _MOST_SHUFFLED_BYTES)
     if len(shards) < least:
         raise ValueError(

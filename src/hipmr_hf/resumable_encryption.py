@@ -24,7 +24,7 @@ from .encryption import Encryption
 from .image_reading import check_image_format, warn_of_smear
 from .keys import SecretKey
 from .leak_guard import check_no_leaks
-from .plain_source import PlainSource, open_source
+from .plain_source import PlainSource, damage_told, open_source
 from .publishable_columns import DEFAULT_KEEP_COLUMNS, check_columns, encrypted_features
 from .row_encryption import DROPPED_BOXES_COLUMN, OBJECTS_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
 from .row_order import in_random_order
@@ -63,6 +63,9 @@ class EncryptionJob:
         check_image_format(self.image_format, self.jpeg_quality)
         if self.key is not None and not self.encryption.draws_randomness:
             raise ValueError("key: these settings draw no randomness, so a key has no effect; leave it out.")
+
+    def warn(self) -> None:
+        """Say, once a run, what is allowed and hardly wanted."""
         warn_of_smear(self.image_format, self.encryption.encrypted_patch_size)
 
     def identity(self, source: PlainSource) -> dict[str, Any]:
@@ -162,6 +165,7 @@ def encrypt_source(
     if num_proc < 1:
         raise ValueError(f"num_proc: got {num_proc}, allowed are whole numbers from 1.")
     check_is_free(output_dir)
+    job.warn()
     with (
         worker_processes(num_proc, with_key=job.key is not None) as workers,
         _plain(job, source, config_name) as plain,
@@ -232,13 +236,23 @@ def _encrypt_split(
         rows = rows.skip(done * _PIECE_ROWS)
     pieces = (
         _Piece(function, features, batch, i * _PIECE_ROWS, _piece_path(folder, i))
-        for i, batch in enumerate(rows.iter(batch_size=_PIECE_ROWS), start=done)
+        for i, batch in enumerate(_batches(rows, folder.name, done), start=done)
         if not _piece_path(folder, i).exists()
     )
     start = {"initial": done * _PIECE_ROWS, "total": num_rows}
     with tqdm(desc=f"Encrypting {folder.name}", unit=" rows", disable=None, **start) as bar:
         for count in workers(_encrypt_piece, pieces):
             bar.update(count)
+
+
+def _batches(rows: IterableDataset, split: str, done: int) -> Iterator[dict[str, list[Any]]]:
+    batches = rows.iter(batch_size=_PIECE_ROWS)
+    for number in itertools.count(done):
+        with damage_told(f"{split}, from row {number * _PIECE_ROWS} (counted from 0) on,"):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def _piece_path(folder: Path, number: int) -> Path:

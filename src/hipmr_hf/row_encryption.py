@@ -110,7 +110,7 @@ class RowEncryption:
         if self.on_error == "raise":
             raise RowEncryptionError(
                 f"row {row.number} (counted from 0) cannot be encrypted: {reason} "
-                "Mend or remove the row, or leave such rows out with on_error='skip'."
+                "Mend or remove the row, or leave such rows out with on_error='skip' (--on-error skip)."
             )
 
     def _prepare(self, row: "_Row") -> None:

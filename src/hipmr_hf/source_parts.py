@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import Image, IterableDataset
 
-from .plain_source import PlainSource, open_source, without_torch
+from .plain_source import PlainSource, damage_told, open_source, without_torch
 
 _BATCH_ROWS = 64
 # Batches of a part, where rows name their files and so can be counted and passed over without reading any.
@@ -62,11 +62,11 @@ class PartedSource:
 
     def num_parts(self, split: str, file: int) -> int:
         """Return how many parts a file has; reads no picture, where the file's format allows that."""
-        stream = self._stream(split, file)
-        if stream.num_shards > 1:
-            return stream.num_shards
-        undecoded = self._undecoded(stream, [self.image_column])
-        with without_torch():
+        with damage_told(f"{split}, file {file},"), without_torch():
+            stream = self._stream(split, file)
+            if stream.num_shards > 1:
+                return stream.num_shards
+            undecoded = self._undecoded(stream, [self.image_column])
             first = next(iter(undecoded.take(1)), None)
             if first is None:
                 return 0
@@ -77,17 +77,25 @@ class PartedSource:
 
     def batches(self, part: Part, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
         """Read the rows of a part, pictures undecoded, in batches of 64."""
-        stream = self._stream(part.split, part.file)
-        with without_torch():
-            if stream.num_shards > 1:
-                stream = stream.shard(num_shards=stream.num_shards, index=part.number)
-                yield from self._undecoded(stream, columns).iter(batch_size=_BATCH_ROWS)
+        batches = self._batches(part, columns)
+        while True:
+            with damage_told(f"{part.split}, file {part.file}, part {part.number},"), without_torch():
+                batch = next(batches, None)
+            if batch is None:
                 return
-            reader = self._reader_of(part, tuple(columns))
-            for batch in reader.batches(part.number * _PART_BATCHES):
-                yield batch
-                if reader.place == (part.number + 1) * _PART_BATCHES and not reader.holds_files:
-                    return
+            yield batch
+
+    def _batches(self, part: Part, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+        stream = self._stream(part.split, part.file)
+        if stream.num_shards > 1:
+            stream = stream.shard(num_shards=stream.num_shards, index=part.number)
+            yield from self._undecoded(stream, columns).iter(batch_size=_BATCH_ROWS)
+            return
+        reader = self._reader_of(part, tuple(columns))
+        for batch in reader.batches(part.number * _PART_BATCHES):
+            yield batch
+            if reader.place == (part.number + 1) * _PART_BATCHES and not reader.holds_files:
+                return
 
     def _stream(self, split: str, file: int) -> IterableDataset:
         """Open one file, cut into row groups if its format has such."""

@@ -54,7 +54,8 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
         "--on-error",
         choices=("raise", "skip"),
         default="raise",
-        help="Stop at, or leave out, a picture that cannot be encrypted. Default: raise.",
+        help="Stop at, or leave out, a picture that cannot be encrypted. Its row is told, counted from 0; "
+        "a folder's pictures are counted in the order of their paths. Default: raise.",
     )
     group.add_argument(
         "--shuffle-rows", action="store_true", help="Put the rows into random order, for order tells as well."
