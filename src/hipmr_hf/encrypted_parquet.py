@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import datasets
@@ -18,6 +18,7 @@ from .encryption import Encryption
 from .image_reading import read_image
 
 DATA_FOLDER = "data"
+MAX_SHARD_BYTES = 500 * 10**6
 # No loader takes a file of this name for data, whatever happens while it is written.
 _UNFINISHED = ".incomplete"
 _READ_ROWS = 32
@@ -69,21 +70,41 @@ def save_encrypted_dataset(
         ...     sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
         ['data/train-00000-of-00001.parquet', 'encryption_config.json']
     """
-    splits = _named_splits(dataset)
     max_bytes = convert_file_size_to_int(max_shard_size)
     if max_bytes < 1:
         raise ValueError(f"max_shard_size: got {max_shard_size!r}, allowed are bytes > 0, or like '500MB'.")
-    with _whole_or_nothing(Path(output_dir)) as folder:
+    splits = {
+        name: (split.features, split.with_format("arrow").iter(batch_size=_READ_ROWS))
+        for name, split in _named_splits(dataset).items()
+    }
+    return save_encrypted_tables(splits, encryption, Path(output_dir), max_bytes=max_bytes)
+
+
+def save_encrypted_tables(
+    splits: Mapping[str, tuple[Features, Iterable[pa.Table]]],
+    encryption: Encryption,
+    output_dir: Path,
+    *,
+    max_bytes: int = MAX_SHARD_BYTES,
+) -> Path:
+    """Write rows that are tables already, as `save_encrypted_dataset` does, with the same checks.
+
+    Args:
+        splits: features, with exactly one `Image()` column, and the rows in any number of tables, by name.
+        encryption, output_dir: as there.
+        max_bytes: of a file.
+    """
+    with _whole_or_nothing(output_dir) as folder:
         (folder / DATA_FOLDER).mkdir()
         shards = {
-            name: _write_split(split, encryption, folder / DATA_FOLDER, name, max_bytes)
-            for name, split in splits.items()
+            name: _write_split(features, tables, encryption, folder / DATA_FOLDER, name, max_bytes)
+            for name, (features, tables) in splits.items()
         }
         encryption.save_pretrained(folder)
         for name, paths in shards.items():
             for i, path in enumerate(paths):
                 path.rename(path.with_name(f"{name}-{i:05d}-of-{len(paths):05d}.parquet"))
-    return Path(output_dir)
+    return output_dir
 
 
 def write_shard(tables: Iterable[pa.Table], features: Features, encryption: Encryption, path: Path) -> None:
@@ -150,19 +171,20 @@ def _image_columns(features: Features) -> list[str]:
 
 
 def _write_split(
-    dataset: datasets.Dataset | datasets.IterableDataset,
+    features: Features,
+    tables: Iterable[pa.Table],
     encryption: Encryption,
     folder: Path,
     split: str,
     max_bytes: int,
 ) -> list[Path]:
     # Features alone: a table's own metadata may hold a fingerprint or more.
-    schema = dataset.features.arrow_schema
-    (image_column,) = _image_columns(dataset.features)
+    schema = features.arrow_schema
+    (image_column,) = _image_columns(features)
     paths: list[Path] = []
     with contextlib.ExitStack() as stack:
         writer, written = None, 0
-        for group in _row_groups(dataset.with_format("arrow").iter(batch_size=_READ_ROWS)):
+        for group in _row_groups(tables):
             _check_images(group.column(image_column), encryption, split)
             if writer is None or written + group.nbytes > max_bytes:
                 stack.close()

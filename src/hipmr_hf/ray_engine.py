@@ -22,14 +22,13 @@ from .cluster_work import (
     notes_of,
     piece_path,
 )
-from .encrypted_parquet import DATA_FOLDER
+from .encrypted_parquet import DATA_FOLDER, MAX_SHARD_BYTES
 from .keys import SecretKey
 from .ray_calls import Cluster, connected, import_ray
 from .resumable_encryption import EncryptionJob, card_of, inspect_result, report_left_out
 from .source_parts import Part, PartedSource
 from .unfinished_folder import check_is_free, is_complete, put_in_place, unfinished_folder
 
-_SHARD_BYTES = 500 * 10**6
 # Rows that are put into random order at once, and the most that Arrow can move in one column.
 _DEALT_BYTES, _MOST_SHUFFLED_BYTES = 256 * 2**20, 2**30
 _RESULT, _DEALT = "result", "dealt"
@@ -177,7 +176,7 @@ def _write_shards(
             f"source: split {split!r} has no rows left, and load_dataset fails at an empty split; leave it "
             "out, or find out with on_error='raise' why all of its rows were skipped."
         )
-    num_shards = min(num_rows, num_shards or math.ceil(size / _SHARD_BYTES))
+    num_shards = min(num_rows, num_shards or math.ceil(size / MAX_SHARD_BYTES))
     shards = [
         f"{_RESULT}/{DATA_FOLDER}/{split}-{i:05d}-of-{num_shards:05d}.parquet" for i in range(num_shards)
     ]

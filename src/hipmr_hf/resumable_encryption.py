@@ -13,13 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, Image, IterableDataset, IterableDatasetDict
+from datasets import Features, Image, IterableDataset
 from huggingface_hub import DatasetCard
 from tqdm.auto import tqdm
 
 from . import __version__
 from .cards import DatasetFacts, column_in_words, dataset_card, save_card
-from .encrypted_parquet import DATA_FOLDER, save_encrypted_dataset
+from .encrypted_parquet import DATA_FOLDER, save_encrypted_tables
 from .encryption import Encryption
 from .image_reading import check_image_format, warn_of_smear
 from .keys import SecretKey
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 # Rows of one piece: what a kill can cost, and what a worker holds at once.
 _PIECE_ROWS = 64
+_JOINED_ROWS = 32
 _MAX_LOGGED_ROWS = 50
 _NOTES = b"hipmr"
 _RESULT = "result"
@@ -283,16 +284,15 @@ def _join(features: dict[str, Features], work: Path, job: EncryptionJob) -> Path
         _report(name, [pq.read_schema(path).metadata[_NOTES] for path in paths])
         if job.shuffle_rows:
             paths = in_random_order(paths, work / f"{_RESULT}-{name}")
-        splits[name] = IterableDataset.from_generator(
-            _rows_of, features=of_split, gen_kwargs={"paths": paths}
-        )
-    return save_encrypted_dataset(IterableDatasetDict(splits), job.encryption, work / _RESULT)
+        splits[name] = of_split, _tables_of(paths)
+    return save_encrypted_tables(splits, job.encryption, work / _RESULT)
 
 
-def _rows_of(paths: list[Path]) -> Iterator[dict[str, Any]]:
+def _tables_of(paths: list[Path]) -> Iterator[pa.Table]:
     for path in paths:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=_PIECE_ROWS):
-            yield from batch.to_pylist()
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
+            for batch in file.iter_batches(batch_size=_JOINED_ROWS):
+                yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
 
 
 def _report(split: str, notes: Iterable[bytes]) -> None:
