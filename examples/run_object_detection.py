@@ -277,7 +277,7 @@ def main() -> dict[str, float]:
 
     start = model_args.model_name_or_path
     if recipe.place_supervision and (start is None or not is_detector(start)):
-        spread_positions(model, keep_patches=start is not None)
+        spread_positions(model)  # where things are, a small classifier's positions hardly tell
     augmentation = DetectionAugmentation(
         processor.patch_size,
         **{name: getattr(recipe, name) for name in ("flip", "vertical_flip", "crop", "smallest_crop")},

@@ -75,13 +75,3 @@ def test_detection_tokens_start_where_they_look():
         nearest = torch.cdist(detection_places(24), grid_places(4, 6)).argmin(dim=1)
         torch.testing.assert_close(tokens, cells[nearest])
         assert torch.cdist(cells, cells).fill_diagonal_(1).min() > 0.05  # every place is told from the others
-
-
-def test_positions_that_came_with_a_classifier_stay_and_tokens_take_theirs():
-    model, _ = build_peyolos(MixingUp(patch_size=8), (16, 24), num_detection_tokens=24, **TINY)
-    positions = model.base_model.embeddings.position_embeddings
-    learned = positions[0, 1:25].detach().clone()
-    spread_positions(model, keep_patches=True)
-    nearest = torch.cdist(detection_places(24), grid_places(4, 6)).argmin(dim=1)
-    torch.testing.assert_close(positions[0, 1:25].detach(), learned)
-    torch.testing.assert_close(positions[0, 25:].detach(), learned[nearest])

@@ -62,12 +62,11 @@ def detection_places(num_detection_tokens: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def spread_positions(model: PreTrainedModel, *, keep_patches: bool = False) -> None:
+def spread_positions(model: PreTrainedModel) -> None:
     """Let a new detector's patches start with sine positions, and each detection token with a patch's.
 
     Args:
         model: PEYOLOS or transformers' YOLOS, not trained to detect yet; its positions are overwritten.
-        keep_patches: leave the patches' positions, which came with a classifier's weights.
 
     Source: Vaswani et al., "Attention Is All You Need", section 3.5, in two dimensions.
     """
@@ -78,9 +77,9 @@ def spread_positions(model: PreTrainedModel, *, keep_patches: bool = False) -> N
     places = detection_places(config.num_detection_tokens)
     nearest = torch.cdist(places, cells).argmin(dim=1)
     positions = model.base_model.embeddings.position_embeddings
-    if not keep_patches:
-        positions[0, 1 : 1 + len(cells)] = SINE_AMPLITUDE * _sines(cells, config.hidden_size).to(positions)
-    positions[0, 1 + len(cells) :] = positions[0, 1 : 1 + len(cells)][nearest]
+    sines = SINE_AMPLITUDE * _sines(cells, config.hidden_size).to(positions)
+    positions[0, 1 : 1 + len(cells)] = sines
+    positions[0, 1 + len(cells) :] = sines[nearest]
 
 
 def place_targets(
