@@ -121,7 +121,7 @@ def effort_in_words(record: Mapping[str, Any]) -> str:
     seconds = record["cpu_seconds_an_image"]
     if seconds:
         words.append(f"{seconds:.1f} CPU s an image" if seconds >= 0.1 else "under 0.1 CPU s an image")
-    return ", ".join(words) or "none"
+    return ", ".join(words) or "no effort"
 
 
 def figure(name: str, value: float | None, spread: float | None = None) -> str:
