@@ -32,7 +32,9 @@ def labels_of(stream) -> list[int]:
 
 def test_small_parts_hold_the_same_rows_in_the_same_order(files):
     with open_source(files) as plain:
-        parts, whole = plain.with_small_parts().splits["train"], plain.splits["train"]
+        small = plain.with_small_parts()
+        parts, whole = small.splits["train"], plain.splits["train"]
+        assert small.num_rows == {"train": 2 * GROUPS * GROUP_ROWS}
         assert parts.num_shards == 2 * GROUPS and whole.num_shards == 3
         assert labels_of(parts) == labels_of(whole)
         assert labels_of(parts.skip(1234)) == labels_of(whole.skip(1234))

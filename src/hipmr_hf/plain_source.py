@@ -33,7 +33,7 @@ class PlainSource:
     parquet_files: tuple[Path, ...] = ()
 
     def with_small_parts(self) -> "PlainSource":
-        """Return the same rows, local Parquet files being read one row group after the other.
+        """Return the same rows, counted, local Parquet files being read one row group after the other.
 
         Otherwise Arrow reads a file ahead as fast as it can, and holds all of it in memory if the rows are
         not taken as fast (apache/arrow#39808). From the Hub that stays so: it hides the network's delays.
@@ -44,7 +44,12 @@ class PlainSource:
         if not self.parquet_files:
             return self
         with _damage_named(self.parquet_files):
-            return dataclasses.replace(self, splits={name: s.reshard() for name, s in self.splits.items()})
+            splits = {name: split.reshard() for name, split in self.splits.items()}
+        num_rows = self.num_rows
+        if len(splits) == 1:
+            rows = sum(pq.read_metadata(path).num_rows for path in self.parquet_files)
+            num_rows = dict.fromkeys(splits, rows)
+        return dataclasses.replace(self, splits=splits, num_rows=num_rows)
 
 
 @contextlib.contextmanager

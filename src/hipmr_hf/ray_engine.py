@@ -191,7 +191,7 @@ def _write_shards(
         }
         for i, shard in enumerate(shards)
     ]
-    _all(cluster.call(join_rows, calls))
+    _all(cluster.call(join_rows, calls), f"Joining {split}", len(calls))
 
 
 def _between(pieces: dict[str, int], first: int, last: int) -> list[tuple[str, int, int]]:
@@ -229,9 +229,9 @@ def _shuffle(cluster: Cluster, split: str, pieces: list[Path], size: int, shards
         }
         for group, name in zip(groups, dealt, strict=True)
     ]
-    _all(cluster.call(deal_rows, calls))
+    _all(cluster.call(deal_rows, calls), f"Dealing {split} out", len(calls))
     calls = [{"dealt": dealt, "number": i, "shard": shard} for i, shard in enumerate(shards)]
-    _all(cluster.call(join_dealt, calls))
+    _all(cluster.call(join_dealt, calls), f"Joining {split}", len(calls))
 
 
 def _groups(pieces: list[Path]) -> list[list[Path]]:
@@ -248,6 +248,6 @@ def _groups(pieces: list[Path]) -> list[list[Path]]:
     return groups
 
 
-def _all(results: Iterator[Any]) -> None:
-    for _ in results:
+def _all(results: Iterator[Any], what: str, count: int) -> None:
+    for _ in tqdm(results, desc=what, unit=" files", disable=None, total=count):
         pass

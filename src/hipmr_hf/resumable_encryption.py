@@ -172,11 +172,11 @@ def encrypt_source(
         _plain(job, source, config_name) as plain,
     ):
         functions = {name: job.function_for(split) for name, split in plain.splits.items()}
-        streams = plain.with_small_parts().splits
+        parts = plain.with_small_parts()
         with unfinished_folder(output_dir, job.identity(plain)) as work:
             if not is_complete(output_dir):  # else the run before was stopped after that
-                for name, split in streams.items():
-                    _encrypt_split(split, *functions[name], work / name, workers, plain.num_rows[name])
+                for name, split in parts.splits.items():
+                    _encrypt_split(split, *functions[name], work / name, workers, parts.num_rows[name])
                 result = _join({name: features for name, (_, features) in functions.items()}, work, job)
                 save_card(card_of(result, job, repo_id or output_dir.name, license), result)
                 inspect_result(result, job)
@@ -208,7 +208,8 @@ def card_of(folder: Path, job: EncryptionJob, repo_id: str, license: str | None)
 
 def inspect_result(folder: Path, job: EncryptionJob) -> None:
     """Refuse a folder that leaks, and log what could identify people."""
-    report = check_no_leaks(folder, keys=[] if job.key is None else [job.key])
+    with tqdm(desc="Searching for leaks", disable=None, bar_format="{desc} ..."):
+        report = check_no_leaks(folder, keys=[] if job.key is None else [job.key])
     for remark in report.remarks:
         logger.warning("Before you publish it: %s", remark)
 
@@ -281,18 +282,21 @@ def _join(features: dict[str, Features], work: Path, job: EncryptionJob) -> Path
     splits = {}
     for name, of_split in features.items():
         paths = sorted((work / name).glob("*.parquet"))
-        _report(name, [pq.read_schema(path).metadata[_NOTES] for path in paths])
+        pieces = [pq.read_metadata(path) for path in paths]
+        _report(name, [piece.metadata[_NOTES] for piece in pieces])
         if job.shuffle_rows:
             paths = in_random_order(paths, work / f"{_RESULT}-{name}")
-        splits[name] = of_split, _tables_of(paths)
+        splits[name] = of_split, _tables_of(paths, name, sum(piece.num_rows for piece in pieces))
     return save_encrypted_tables(splits, job.encryption, work / _RESULT)
 
 
-def _tables_of(paths: list[Path]) -> Iterator[pa.Table]:
-    for path in paths:
-        with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
-            for batch in file.iter_batches(batch_size=_JOINED_ROWS):
-                yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+def _tables_of(paths: list[Path], split: str, num_rows: int) -> Iterator[pa.Table]:
+    with tqdm(desc=f"Joining {split}", unit=" rows", disable=None, total=num_rows) as bar:
+        for path in paths:
+            with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
+                for batch in file.iter_batches(batch_size=_JOINED_ROWS):
+                    yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+                    bar.update(len(batch))
 
 
 def _report(split: str, notes: Iterable[bytes]) -> None:
