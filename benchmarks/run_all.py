@@ -39,6 +39,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure(topics: list[str], results_dir: Path, *, quick: bool) -> None:
+    begun = time.perf_counter()
     for topic in topics:
         start = time.perf_counter()
         rows = importlib.import_module(TOPICS[topic]).measure(quick)
@@ -46,6 +47,7 @@ def measure(topics: list[str], results_dir: Path, *, quick: bool) -> None:
             rows = [{key: line[key] for key in line if key != "aim"} for line in rows]
         save(topic, rows, results_dir)
         print(f"{topic}: {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"all: {time.perf_counter() - begun:.0f} s\n")
 
 
 def report(results_dir: Path) -> str:
