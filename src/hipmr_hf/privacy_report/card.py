@@ -69,8 +69,8 @@ def summary(report: AuditReport, audit: SettingsAudit) -> str:
     """The grade, its reason, and how it was found."""
     trained = "" if report.effort.training_seconds else " No attacker was trained, and those find more."
     return (
-        f"**Grade {audit.grade.letter}** (A to F; F: the picture is back, or plain to see). {audit.grade.reason} Found by "
-        f"`hipmr audit --effort {report.effort.name}` on {report.sample['attacked']} plain images, "
+        f"**Grade {audit.grade.letter}** (A to F; F: the picture is back, or plain to see). "
+        f"{audit.grade.reason} Found by `hipmr audit --effort {report.effort.name}` on {report.sample['attacked']} plain images, "
         f"{report.created[:10]}; lower bounds of what leaks.{trained}"
     )
 
