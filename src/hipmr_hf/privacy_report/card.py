@@ -70,8 +70,9 @@ def summary(report: AuditReport, audit: SettingsAudit) -> str:
     trained = "" if report.effort.training_seconds else " No attacker was trained, and those find more."
     return (
         f"**Grade {audit.grade.letter}** (A to F; F: the picture is back, or plain to see). "
-        f"{audit.grade.reason} Found by `hipmr audit --effort {report.effort.name}` on {report.sample['attacked']} plain images, "
-        f"{report.created[:10]}; lower bounds of what leaks.{trained}"
+        f"{audit.grade.reason} Found by `hipmr audit --effort {report.effort.name}` on "
+        f"{report.sample['attacked']} plain images, {report.created[:10]}; "
+        f"lower bounds of what leaks.{trained}"
     )
 
 
