@@ -1,43 +1,49 @@
-"""What attackers that learn from other photographs get back, setting by setting.
+"""What attackers that learn from other pictures get back, setting by setting.
 
-    python benchmarks/trained_attacks.py --data_dir ../shared/data --first 4 --images 12
+    python benchmarks/trained_attacks.py --data_dir ../shared/data
 
 Trains each attacker on photographs that are not attacked (12 of Kodak's, 12 of scikit-image's, 26 of COCO's;
-six of them only follow the training), then attacks Kodak photographs (centre crops, 224x224), each encrypted
-afresh. Position networks are also trained on aligned pictures: 80 faces of scikit-image's LFW subset, made
-96x96 pixels; 20 others are attacked. Recovery from gradients needs no training. Writes
-`benchmarks/results/trained_attacks.json` as results come (what is there is not measured again), prints the
-tables and draws `docs/images/reconstructions.png`. Times are processor seconds of one core.
+six of them only follow the training), then attacks Kodak photographs 4 to 15 (centre crops, 224x224), each
+encrypted afresh. Some are trained on aligned pictures instead: 80 faces of scikit-image's LFW subset, made
+96x96 pixels; 20 others are attacked. The solver and the smoothness prior, which learn nothing, attack the
+same pictures for comparison; recovery from gradients needs no training either. Writes
+`benchmarks/results/trained_attacks.json` as results come (what is there is not measured again), then the
+tables of `docs/attacks.md` and `docs/images/reconstructions.png`. Times are processor seconds of one core;
+about 20 minutes in all.
 """
 
 import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import trained_attacks_table as table
 from datasets import load_dataset
 from PIL import Image
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
-from hipmr_hf.attacks.base import AttackResult, encrypt_with_truth, split_mosaic
+from hipmr_hf.attacks.base import AttackResult, EncryptedSample, encrypt_with_truth, split_mosaic
 from hipmr_hf.attacks.gradient_leakage import gradient_leakage
 from hipmr_hf.attacks.jigsaw import JigsawAttack
 from hipmr_hf.attacks.mixing_decoder import train_mixing_decoder
 from hipmr_hf.attacks.mixing_inversion import invert_mixing
-from hipmr_hf.attacks.position import train_position
+from hipmr_hf.attacks.position import PositionAttacker, train_position
 from hipmr_hf.attacks.reconstruction import train_reconstruction
 from hipmr_hf.attacks.training_crops import TrainingCrops
+from hipmr_hf.metrics.likeness import likeness
+from hipmr_hf.privacy_report.records import picture_scores
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "trained_attacks.json"
-SHEET = ROOT / "docs" / "images" / "reconstructions.png"
 SIZE, FACE_SIZE, FACES = 224, 96, 100
+FIRST, IMAGES = 4, 12
+"""Photographs under attack, those of `jigsaw_attack.py`."""
 FOLLOWED = 6
-"""Training photographs that are left out to follow the training."""
+"""Training pictures that are left out to follow the training."""
 
 BOTH = {"sub_patch_symmetries": True, "patch_normalization": True}
+HARDENED = {"sub_patch_grid": 2, **BOTH}
 
 
 class Trained(NamedTuple):
@@ -46,6 +52,13 @@ class Trained(NamedTuple):
     train: Callable
     encryption: Encryption
     seconds: float
+    faces: bool = False
+
+
+class Untrained(NamedTuple):
+    """An attacker that learns nothing, on the same pictures."""
+
+    encryption: Encryption
     faces: bool = False
 
 
@@ -68,12 +81,31 @@ def _mi(**knobs) -> MixingUp:
     return MixingUp(image_size=SIZE, patch_size=16, **knobs)
 
 
-EXPERIMENTS: dict[str, Trained | Leak] = {
-    "reconstruction: RS": Trained(train_reconstruction, _rs(), 45),
-    "position: faces, RS": Trained(train_position, _rs(image_size=FACE_SIZE), 25, faces=True),
-    "position: faces, RS, interval 4": Trained(
-        train_position, _rs(image_size=FACE_SIZE, interval=4), 25, faces=True
+def _face(**knobs) -> RandomShuffling:
+    return _rs(image_size=FACE_SIZE, **knobs)
+
+
+EXPERIMENTS: dict[str, Trained | Untrained | Leak] = {
+    "transformer: RS": Trained(train_reconstruction, _rs(), 300),
+    "solver: RS": Untrained(_rs()),
+    "transformer: RS+MI, symmetries, normalization": Trained(train_reconstruction, _rs(**HARDENED), 60),
+    "solver: RS+MI, symmetries, normalization": Untrained(_rs(**HARDENED)),
+    "transformer: MI": Trained(train_reconstruction, _mi(), 40),
+    "decoder: MI": Trained(train_mixing_decoder, _mi(), 100),
+    "smoothness prior: MI": Untrained(_mi()),
+    "decoder: MI, normalization": Trained(train_mixing_decoder, _mi(patch_normalization=True), 40),
+    "decoder: MI, symmetries": Trained(train_mixing_decoder, _mi(sub_patch_symmetries=True), 40),
+    "decoder: MI, symmetries, normalization": Trained(train_mixing_decoder, _mi(**BOTH), 80),
+    "transformer: faces, RS": Trained(train_reconstruction, _face(), 60, faces=True),
+    "transformer: faces, RS+MI, symmetries, normalization": Trained(
+        train_reconstruction, _face(**HARDENED), 40, faces=True
     ),
+    "position: faces, RS": Trained(train_position, _face(), 25, faces=True),
+    "position: faces, RS, interval 4": Trained(train_position, _face(interval=4), 25, faces=True),
+    "position: faces, RS+MI, symmetries, normalization": Trained(
+        train_position, _face(**HARDENED), 25, faces=True
+    ),
+    "position: photographs, RS, interval 4": Trained(train_position, _rs(interval=4), 45),
     "gradients: ViT with positions, hidden size 384": Leak("absolute", 224, 384),
     "gradients: ViT with positions, hidden size 192": Leak("absolute", 224, 192),
     "gradients: ViT with positions, hidden size 384, 8 images": Leak("absolute", 224, 384, batch=8),
@@ -81,24 +113,6 @@ EXPERIMENTS: dict[str, Trained | Leak] = {
     "gradients: PEViT, 16 patches": Leak("reference", 64, 192, images=4),
     "gradients: PEViT without reference, 9 patches, matched": Leak("none", 48, 64, steps=300, images=4),
     "gradients: PEViT, 196 patches": Leak("reference", 224, 192, images=4),
-    "decoder: MI": Trained(train_mixing_decoder, _mi(), 120),
-    "decoder: MI, symmetries, normalization": Trained(train_mixing_decoder, _mi(**BOTH), 40),
-    "reconstruction: RS+MI, symmetries, normalization": Trained(
-        train_reconstruction, _rs(sub_patch_grid=2, **BOTH), 40
-    ),
-    "reconstruction: MI": Trained(train_reconstruction, _mi(), 40),
-    "position: photographs, RS, interval 4": Trained(train_position, _rs(interval=4), 45),
-    "reconstruction: MI, symmetries, normalization": Trained(train_reconstruction, _mi(**BOTH), 40),
-    "decoder: MI, normalization": Trained(train_mixing_decoder, _mi(patch_normalization=True), 40),
-    "decoder: MI, symmetries": Trained(train_mixing_decoder, _mi(sub_patch_symmetries=True), 40),
-    "reconstruction: RS, interval 4": Trained(train_reconstruction, _rs(interval=4), 40),
-}
-SHEET_COLUMNS = {
-    "plain": None,
-    "RS": "reconstruction: RS",
-    "RS+MI, symmetries,\nnormalization": "reconstruction: RS+MI, symmetries, normalization",
-    "MI": "decoder: MI",
-    "MI, symmetries,\nnormalization": "decoder: MI, symmetries, normalization",
 }
 
 
@@ -107,15 +121,11 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data_dir", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--sheet", type=Path, default=SHEET)
+    parser.add_argument("--results", type=Path, default=table.RESULTS)
     parser.add_argument("--pictures", type=Path, default=ROOT / "build" / "trained_attacks")
-    parser.add_argument("--first", type=int, default=4, help="first photograph that is attacked")
-    parser.add_argument("--images", type=int, default=12, help="photographs that are attacked")
     parser.add_argument("--only", nargs="+", help="names of experiments; default all")
     parser.add_argument("--time", type=float, default=1.0, help="factor on the seconds of training")
-    parser.add_argument("--sheet_rows", type=int, nargs="+", default=[4, 6, 14], help="photographs drawn")
-    parser.add_argument("--report", action="store_true", help="only print the tables")
+    parser.add_argument("--report", action="store_true", help="only write the tables")
     return parser.parse_args()
 
 
@@ -136,22 +146,21 @@ def load_faces() -> list[np.ndarray]:
     return faces
 
 
+def shuffled(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    """Put pictures into an order that is the same in every run."""
+    return [pictures[index] for index in np.random.default_rng(0).permutation(len(pictures))]
+
+
 class Collections:
     """Who is attacked, who is learned from, and who follows the training."""
 
-    def __init__(self, args: argparse.Namespace):
-        kodak = load_photographs(args.data_dir, "photos_kodak")
-        self.attacked = dict(enumerate(kodak))
-        end = args.first + args.images
-        others = kodak[: args.first] + kodak[end:]
+    def __init__(self, data_dir: Path):
+        kodak = load_photographs(data_dir, "photos_kodak")
+        others = kodak[:FIRST] + kodak[FIRST + IMAGES :]
         for name in ("photos_skimage", "coco128_free_train"):
-            others += load_photographs(args.data_dir, name)
-        order = np.random.default_rng(0).permutation(len(others))
-        self.others = [others[i] for i in order]
-        self.attacked = {index: kodak[index] for index in range(args.first, min(end, len(kodak)))}
-        faces = load_faces()
-        order = np.random.default_rng(0).permutation(len(faces))
-        self.faces = [faces[i] for i in order]
+            others += load_photographs(data_dir, name)
+        self.attacked = {index: kodak[index] for index in range(FIRST, FIRST + IMAGES)}
+        self.others, self.faces = shuffled(others), shuffled(load_faces())
 
     def parts(self, faces: bool) -> tuple[dict[int, np.ndarray], list[np.ndarray], list[np.ndarray]]:
         """Attacked, learned from, followed."""
@@ -161,42 +170,77 @@ class Collections:
         return self.attacked, self.others[FOLLOWED:], self.others[:FOLLOWED]
 
 
-def measure_trained(
-    name: str, experiment: Trained, collections: Collections, args: argparse.Namespace
-) -> dict:
-    """Train one attacker and attack every picture with it."""
-    attacked, learned, followed = collections.parts(experiment.faces)
+def train(experiment: Trained, collections: Collections, factor: float) -> Any:
+    _, learned, followed = collections.parts(experiment.faces)
     size = (FACE_SIZE, FACE_SIZE) if experiment.faces else (SIZE, SIZE)
-    attacker = experiment.train(
+    return experiment.train(
         experiment.encryption,
         TrainingCrops(learned, size, aligned=experiment.faces),
-        cpu_seconds=experiment.seconds * args.time,
+        cpu_seconds=experiment.seconds * factor,
         validation=TrainingCrops(followed, size, aligned=experiment.faces, seed=1),
     )
-    runs = []
-    for index, picture in attacked.items():
-        plain = experiment.encryption.prepare(picture)
+
+
+def attack_once(
+    attacker: Any, encryption: Encryption, sample: EncryptedSample, plain: np.ndarray
+) -> AttackResult:
+    """Let one attacker have one picture; None is the one that learns nothing."""
+    encrypted, order = sample.images[0], sample.positions
+    if attacker is not None:
+        return attacker(encrypted, order[0] if isinstance(attacker, PositionAttacker) else plain)
+    if order is None:
+        return invert_mixing(encrypted, encryption, plain)
+    return JigsawAttack(encryption)(encrypted, order[0])
+
+
+def measure_pictures(
+    name: str, experiment: Trained | Untrained, collections: Collections, args: argparse.Namespace
+) -> dict:
+    """Train an attacker, if it learns, and attack every picture with it."""
+    attacker = train(experiment, collections, args.time) if isinstance(experiment, Trained) else None
+    attacked, runs = collections.parts(experiment.faces)[0], []
+    prepared = {index: experiment.encryption.prepare(picture) for index, picture in attacked.items()}
+    for (index, plain), other in zip(
+        prepared.items(), np.roll(list(prepared.values()), 1, axis=0), strict=True
+    ):
         sample = encrypt_with_truth(experiment.encryption, plain[None])
-        places = name.startswith("position")
-        result = attacker(sample.images[0], sample.positions[0] if places else plain)
-        run = record(index, result)
-        if places:
-            run["solver"] = solver_scores(attacker, experiment.encryption, sample)
-        elif name == "decoder: MI":
-            run["total_variation"] = invert_mixing(sample.images[0], experiment.encryption, plain).scores
-        runs.append(run)
-        if index in args.sheet_rows and not experiment.faces:
+        result = attack_once(attacker, experiment.encryption, sample, plain)
+        runs.append(record(index, result, plain, guess(attacker, plain, other)))
+        if name.startswith("position"):
+            runs[-1]["solver"] = solver_scores(attacker, experiment.encryption, sample)
+        if index in table.SHEET_ROWS and not experiment.faces:
             save_pictures(args.pictures, name, index, plain, sample.images[0], result.reconstruction)
-    return {"training": attacker.effort, "curve": attacker.curve, "runs": runs}
+    effort = {} if attacker is None else attacker.effort
+    return {"training": effort, "curve": [] if attacker is None else attacker.curve, "runs": runs}
 
 
-def solver_scores(attacker: Callable, encryption: RandomShuffling, sample: tuple) -> dict[str, float]:
-    """What the jigsaw solver finds alone, and with the position network's log-odds."""
-    jigsaw = JigsawAttack(encryption, rounds=1)
+def guess(attacker: Any, plain: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    """What needs no attack: one grey, and for likeness another picture or the mean of those learned from."""
+    guesses = [other, *([attacker.mean_image] if hasattr(attacker, "mean_image") else [])]
+    grey = np.broadcast_to(np.rint(plain.mean(axis=(0, 1))).astype(np.uint8), plain.shape)
+    alike = max(likeness(one, plain)["likeness"] for one in guesses)
+    return {**picture_scores(grey, plain), "likeness": alike}
+
+
+def record(index: int, result: AttackResult, plain: np.ndarray, guessed: dict[str, float]) -> dict:
+    """What is kept of one attack on one picture."""
+    return {
+        "image": index,
+        "scores": {**result.scores, **picture_scores(result.reconstruction, plain)},
+        "chance": {**guessed, **result.chance},
+        "cpu_seconds": round(result.cpu_seconds, 3),
+        "search_limited": result.search_limited,
+    }
+
+
+def solver_scores(
+    attacker: PositionAttacker, encryption: RandomShuffling, sample: EncryptedSample
+) -> dict[str, float]:
+    """What the jigsaw solver finds, alone and helped by the network."""
     encrypted, truth = sample.images[0], sample.positions[0]
-    log_probabilities = attacker.log_probabilities(split_mosaic(encrypted, encryption.encrypted_patch_size))
-    unary = log_probabilities + np.float32(np.log(log_probabilities.shape[1]))
-    found = {"alone": jigsaw(encrypted, truth), "helped": jigsaw(encrypted, truth, unary=unary)}
+    solver = JigsawAttack(encryption, rounds=1)
+    unary = attacker.log_probabilities(split_mosaic(encrypted, encryption.encrypted_patch_size))
+    found = {"alone": solver(encrypted, truth), "helped": solver(encrypted, truth, unary=unary)}
     return {
         f"{name}_{score}": result.scores[score]
         for name, result in found.items()
@@ -228,180 +272,49 @@ def measure_leak(leak: Leak, collections: Collections) -> dict:
         images = encryption.encrypt_batch(np.stack([encryption.prepare(photo) for photo in chosen]))
         model = PEViTForImageClassification(config)
         labels = [label % 10 for label in range(leak.batch)]
-        runs.append(record(index, gradient_leakage(model, images, labels, steps=leak.steps)))
-        runs[-1]["method"] = runs[-1].pop("effort")["method"]
+        result = gradient_leakage(model, images, labels, steps=leak.steps)
+        runs.append({"image": index, "scores": result.scores, "chance": result.chance})
+        runs[-1] |= {"cpu_seconds": round(result.cpu_seconds, 3), "method": result.effort["method"]}
     return {"training": leak._asdict(), "runs": runs}
-
-
-def record(index: int, result: AttackResult) -> dict:
-    record = {"image": index, "scores": result.scores, "chance": result.chance}
-    record["cpu_seconds"] = round(result.cpu_seconds, 3)
-    return record | ({"effort": result.effort} if result.attack.startswith("gradient") else {})
 
 
 def save_pictures(folder: Path, name: str, index: int, *pictures: np.ndarray) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for kind, picture in zip(("plain", "encrypted", "found"), pictures, strict=True):
-        Image.fromarray(picture).save(picture_file(folder, name, index, kind))
+        Image.fromarray(picture).save(table.picture_file(folder, name, index, kind))
 
 
-def picture_file(folder: Path, name: str, index: int, kind: str) -> Path:
-    return folder / f"{name.replace(': ', '-').replace(', ', '-')}_{index}_{kind}.png"
-
-
-def load_results(path: Path) -> dict[str, dict]:
-    return json.loads(path.read_text())["experiments"] if path.exists() else {}
-
-
-def save_results(path: Path, experiments: dict[str, dict], args: argparse.Namespace) -> None:
+def save_results(path: Path, experiments: dict[str, dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = f"python benchmarks/trained_attacks.py --first {args.first} --images {args.images}"
     data = "Kodak photographs, shorter side resized to 224, centre crop; faces of scikit-image's LFW subset"
+    everything = {"command": "python benchmarks/trained_attacks.py", "data": data, "experiments": experiments}
     beside = path.with_suffix(".part")
-    everything = {"command": command, "data": data, "experiments": experiments}
     beside.write_text(json.dumps(everything, indent=1) + "\n")
     beside.replace(path)
 
 
 def measure(args: argparse.Namespace) -> None:
     """Run every experiment that has no result yet."""
-    collections, results = Collections(args), load_results(args.results)
+    collections, results = Collections(args.data_dir), table.load_results(args.results)
     for name, experiment in EXPERIMENTS.items():
         if name in results or (args.only and name not in args.only):
             continue
         if isinstance(experiment, Leak):
             results[name] = measure_leak(experiment, collections)
         else:
-            results[name] = measure_trained(name, experiment, collections, args)
-        save_results(args.results, results, args)
+            results[name] = measure_pictures(name, experiment, collections, args)
+        save_results(args.results, {known: results[known] for known in EXPERIMENTS if known in results})
         print(f"measured {name}", flush=True)
-
-
-def mean(runs: list[dict], group: str, name: str, digits: int) -> str:
-    """Mean and standard deviation over runs."""
-    values = [run[group][name] for run in runs]
-    return f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}"
-
-
-def likeness_table(results: dict[str, dict]) -> list[str]:
-    """Attackers that give a picture."""
-    lines = [
-        "| attacker: setting | n | PSNR, dB | SSIM | PSNR, aligned | chance: PSNR / SSIM | CPU s, steps |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        runs = result["runs"]
-        if "psnr" not in runs[0]["scores"]:
-            continue
-        effort = result["training"]
-        chance = [np.mean([run["chance"][score] for run in runs]) for score in ("psnr", "ssim")]
-        scores = " | ".join(
-            mean(runs, "scores", score, digits)
-            for score, digits in (("psnr", 1), ("ssim", 2), ("psnr_aligned", 1))
-        )
-        cells = f"{scores} | {chance[0]:.1f} / {chance[1]:.2f}"
-        lines.append(f"| {name} | {len(runs)} | {cells} | {effort['cpu_seconds']:.0f}, {effort['steps']} |")
-        if "total_variation" in runs[0]:
-            prior = [
-                mean(runs, "total_variation", *s) for s in (("psnr", 1), ("ssim", 2), ("psnr_aligned", 1))
-            ]
-            chances = cells.rsplit(" | ", 1)[1]
-            lines.append(f"| total variation: MI | {len(runs)} | {' | '.join(prior)} | {chances} | none |")
-    return lines
-
-
-def position_table(results: dict[str, dict]) -> list[str]:
-    """Attackers that give places, alone and with the jigsaw solver."""
-    lines = [
-        "| setting | n | in place (Dc) | chance | Nc: network | solver alone | solver helped | CPU s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        runs = result["runs"]
-        if not name.startswith("position"):
-            continue
-        chance = np.mean([run["chance"]["direct"] for run in runs])
-        cells = [
-            mean(runs, "scores", "direct", 2),
-            f"{chance:.3f}",
-            mean(runs, "scores", "neighbour", 2),
-            mean(runs, "solver", "alone_neighbour", 2),
-            mean(runs, "solver", "helped_neighbour", 2),
-            f"{result['training']['cpu_seconds']:.0f}",
-        ]
-        lines.append(f"| {name.removeprefix('position: ')} | {len(runs)} | {' | '.join(cells)} |")
-    return lines
-
-
-def leak_table(results: dict[str, dict]) -> list[str]:
-    """Recovery from gradients."""
-    lines = [
-        "| gradients of | n | patches recovered | in place | patch PSNR, dB | one grey | method | CPU s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        runs = result["runs"]
-        if not name.startswith("gradients"):
-            continue
-        cells = [mean(runs, "scores", score, 2) for score in ("recovered", "in_place")]
-        cells.append(mean(runs, "scores", "patch_psnr", 1))
-        cells.append(f"{np.mean([run['chance']['patch_psnr'] for run in runs]):.1f}")
-        cells.append(", ".join(sorted({run["method"] for run in runs})))
-        cells.append(f"{np.mean([run['cpu_seconds'] for run in runs]):.1f}")
-        lines.append(f"| {name.removeprefix('gradients: ')} | {len(runs)} | {' | '.join(cells)} |")
-    return lines
-
-
-def table(results: dict[str, dict]) -> str:
-    """Render the three tables in Markdown; ± is the standard deviation over images."""
-    parts = (likeness_table(results), position_table(results), leak_table(results))
-    return "\n\n".join("\n".join(lines) for lines in parts)
-
-
-def draw_sheet(args: argparse.Namespace, results: dict[str, dict]) -> None:
-    """Draw plain, encrypted and reconstructed photographs, every picture at the same size."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    columns = [(title, name) for title, name in SHEET_COLUMNS.items() if name is None or name in results]
-    width = 2 * len(columns) - 1
-    figure, grid = plt.subplots(
-        len(args.sheet_rows),
-        width,
-        figsize=(2.0 * width, 2.15 * len(args.sheet_rows) + 0.5),
-        squeeze=False,
-        layout="constrained",
-    )
-    for row, index in zip(grid, args.sheet_rows, strict=True):
-        cells = iter(row)
-        for title, name in columns:
-            kinds = ("plain",) if name is None else ("encrypted", "found")
-            for kind in kinds:
-                axes = next(cells)
-                file = picture_file(args.pictures, name or columns[1][1], index, kind)
-                picture = Image.open(file).resize((2 * SIZE, 2 * SIZE), Image.Resampling.NEAREST)
-                axes.imshow(np.asarray(picture))
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
-                if index == args.sheet_rows[0]:
-                    axes.set_title(
-                        title if kind != "found" else "… and what the\nattacker makes of it", fontsize=9
-                    )
-                if kind == "found":
-                    scores = next(r for r in results[name]["runs"] if r["image"] == index)["scores"]
-                    axes.set_xlabel(f"{scores['psnr']:.1f} dB, SSIM {scores['ssim']:.2f}", fontsize=9)
-    args.sheet.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.sheet, dpi=80)
 
 
 def main() -> None:
     args = parse_arguments()
     if not args.report:
         measure(args)
-        draw_sheet(args, load_results(args.results))
-    print(table(load_results(args.results)))
+    results = table.load_results(args.results)
+    if not args.report and EXPERIMENTS.keys() <= results.keys():
+        table.draw_sheet(args.pictures, results)
+    print(table.write_page(results) if args.results == table.RESULTS else table.rendered(results))
 
 
 if __name__ == "__main__":
