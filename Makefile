@@ -51,6 +51,7 @@ fuzz: install
 checkpoints: install
 	rm -rf outputs/checkpoints
 	$(BIN)/python examples/quickstart.py --output_dir outputs/checkpoints/digits --model_cards_dir model_cards
+	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/checkpoints/scenes --model_cards_dir model_cards
 
 clean:
 	rm -rf .venv outputs build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis

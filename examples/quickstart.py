@@ -33,6 +33,7 @@ import matplotlib.pyplot as plt
 
 EXAMPLES = Path(__file__).resolve().parent
 IMAGE_SIZE, PATCH_SIZE = 32, 8
+CARD = "pevit-digits-rs"
 
 
 def digits() -> DatasetDict:
@@ -99,7 +100,7 @@ def write_card(model_dir: Path, encryption: RandomShuffling, vit: dict, cards_di
     """Put the baseline beside the results on the model's card, and keep a copy where asked."""
     pevit = json.loads((model_dir / "all_results.json").read_text())
     facts = ModelFacts(
-        "pevit-digits-rs",
+        CARD,
         encryption,
         metrics=pevit,
         baselines={"ViT of the same size on plain images": vit},
@@ -110,9 +111,9 @@ def write_card(model_dir: Path, encryption: RandomShuffling, vit: dict, cards_di
     )
     card = save_card(model_card(facts), model_dir)
     if cards_dir is not None:
-        shutil.copy(card, cards_dir / "pevit-digits-rs.md")
+        shutil.copy(card, cards_dir / f"{CARD}.md")
         results = {"pevit": pevit, "plain_vit": vit}
-        (cards_dir / "pevit-digits-rs.json").write_text(json.dumps(results, indent=1) + "\n")
+        (cards_dir / f"{CARD}.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def draw_pictures(plain: Dataset, encrypted: Dataset, path: Path) -> None:
@@ -162,7 +163,7 @@ def main() -> None:
         rows.to_parquet(plain_dir / "data" / f"{split}-00000-of-00001.parquet")
 
     baseline = ("--baseline", "vit", "--image_size", str(IMAGE_SIZE), "--patch_size", str(PATCH_SIZE))
-    pevit = train("pevit", encrypted_dir, output, args.epochs)
+    pevit = train("pevit", encrypted_dir, output, args.epochs, "--hub_model_id", CARD)
     vit = train("plain_vit", plain_dir, output, args.epochs, *baseline)
 
     encrypted = load_dataset(str(encrypted_dir), cache_dir=str(output / "cache"))

@@ -10,6 +10,7 @@ that would take far longer than minutes. PEYOLOS trains on the mixed-up scenes a
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,12 @@ from transformers import pipeline
 from transformers.utils import logging
 
 from hipmr_hf import Encryption, MixingUp, encrypt_dataset, save_encrypted_dataset
+from hipmr_hf.cards import ModelFacts, model_card, save_card
 from hipmr_hf.digit_scenes import digit_scenes
 
 EXAMPLES = Path(__file__).resolve().parent
 MIXING = MixingUp(patch_size=8)
+CARD = "peyolos-digit-scenes-mi"
 SCENES = {"size": (64, 96), "max_digits": 3, "digit_sizes": (28, 48), "one_class": True}
 
 
@@ -52,6 +55,7 @@ def train(folder: Path, epochs: float) -> Path:
     command += ["--new_parameters_factor", "1", "--warmup_steps", "50", "--flip", "0", "--crop", "0"]
     command += ["--logging_strategy", "epoch", "--save_strategy", "no", "--use_cpu"]
     command += ["--bf16", "--attn_implementation", "eager"]  # the fastest on a CPU at this size
+    command += ["--hub_model_id", CARD]
     log = folder / "peyolos.log"
     print(f"training PEYOLOS for {epochs:g} epochs; its log is {log}", flush=True)
     environment = {**os.environ, "HF_HOME": str(folder / "cache")}
@@ -62,6 +66,25 @@ def train(folder: Path, epochs: float) -> Path:
     return output_dir
 
 
+def write_card(checkpoint: Path, scores: dict, num_test: int, cards_dir: Path | None) -> None:
+    """Tell on the model's card how to repeat it, and keep a copy where asked."""
+    facts = ModelFacts(
+        CARD,
+        Encryption.from_pretrained(checkpoint),
+        task="object-detection",
+        metrics={name: value for name, value in scores.items() if value >= 0},  # -1: no such object
+        evaluated_on=f"{num_test:,} scenes of digits that it has not seen; sizes of objects are those in the "
+        "plain image",
+        training_command="python examples/quickstart_detection.py",
+        num_parameters=scores["num_parameters"],
+        license="apache-2.0",
+    )
+    card = save_card(model_card(facts), checkpoint)
+    if cards_dir is not None:
+        shutil.copy(card, cards_dir / f"{CARD}.md")
+        (cards_dir / f"{CARD}.json").write_text(json.dumps({"peyolos": scores}, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -70,6 +93,7 @@ def main() -> None:
     parser.add_argument("--num_train", type=int, default=4000)
     parser.add_argument("--num_test", type=int, default=200)
     parser.add_argument("--epochs", type=float, default=12)
+    parser.add_argument("--model_cards_dir", type=Path, help="also put the model card and its figures here")
     args = parser.parse_args()
 
     if not (args.output_dir / "mixed").exists():
@@ -77,6 +101,7 @@ def main() -> None:
         make_data(args.output_dir, args.num_train, args.num_test)
     checkpoint = train(args.output_dir, args.epochs)
     scores = json.loads((checkpoint / "all_results.json").read_text())
+    write_card(checkpoint, scores, args.num_test, args.model_cards_dir)
     print(f"average precision on {scores['eval_images']} scenes of digits that it has not seen:")
     print(f"    AP {scores['eval_map']:.3f}   AP50 {scores['eval_map_50']:.3f}   (1 is perfect)")
 

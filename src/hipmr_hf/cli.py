@@ -3,12 +3,20 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from . import __version__
 from .commands import COMMANDS
 
 _INTERRUPTED = 130
 _BAD_INPUT = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line; argparse would print all flags before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -19,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
         >>> build_parser().parse_args(["keygen", "my.key"]).key_file
         'my.key'
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hipmr",
         description="Encrypt image datasets so that people cannot read them and vision transformers can.",
         epilog="This is perceptual encryption: see the project's README for what it does not protect.",

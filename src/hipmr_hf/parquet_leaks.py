@@ -86,7 +86,8 @@ class _Inspection:
         found, watches = Found(), {}
         step = max(1, sum(pq.read_metadata(shard).num_rows for shard in shards) // _DECODED)
         for shard in shards:
-            with pq.ParquetFile(shard) as file:
+            # Arrow would keep what it read ahead until the file is closed.
+            with pq.ParquetFile(shard, pre_buffer=False) as file:
                 features = _features(file.schema_arrow)
                 found.leaks += self._schema(file, features)
                 for batch in file.iter_batches(batch_size=_BATCH_ROWS):

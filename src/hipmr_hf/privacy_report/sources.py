@@ -76,7 +76,7 @@ def sample_pictures(
     """
     with open_source(source, image_column=image_column, config_name=config_name) as plain:
         rows = itertools.chain.from_iterable(
-            _rows(split, image_column, label_column) for split in plain.splits.values()
+            _rows(split, image_column, label_column) for split in plain.with_small_parts().splits.values()
         )
         kept, num_rows = _reservoir(itertools.islice(rows, MOST_ROWS), count, random.Random(seed))
         read = [(_read(image, shrink), label) for image, label in kept]
