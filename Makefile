@@ -40,7 +40,7 @@ results: install
 benchmark: install
 	$(BIN)/python benchmarks/run_all.py
 
-# 50,000 pictures under kills and ruined files, and 120,000 mutated files; some minutes each.
+# 50,000 pictures under kills and ruined files (half an hour), and 120,000 mutated files (some minutes).
 soak: install
 	$(BIN)/python benchmarks/soak.py
 

@@ -1,6 +1,7 @@
 """README tells what was measured, links what exists, and never promises what does not hold."""
 
 import importlib
+import itertools
 import json
 import re
 from pathlib import Path
@@ -44,6 +45,55 @@ def test_every_row_of_the_accuracy_table_has_two_seeds_and_one_budget(benchmark)
     assert (
         len({(run["epochs"], run["learning_rate"], run["evaluated_on"], *run["extra"]) for run in runs}) == 1
     )
+
+
+# Row of the summary: (row of the jigsaw table, row of the neighbour table, row of the accuracy table).
+SUMMARY = {
+    "RS, the paper's default": ("RS, patch 16", None, "RS, PEViT with RPE"),
+    "RS, drop .5": ("RS, patch 16, drop .5", None, "RS drop .5, PEViT without RPE"),
+    "RS, interval 2": (
+        "RS, patch 16, interval 2",
+        "RS, interval 2",
+        "RS interval 2, PEViT without RPE",
+    ),
+    "RS, interval 4": ("RS, patch 16, interval 4", "RS, interval 4", None),
+    "RS+MI": ("RS+MI, patch 16", "RS+MI", "RS+MI, PEViT without RPE"),
+    "RS+MI, symmetries": ("RS+MI, patch 16, symmetries", "RS+MI, symmetries", None),
+    "RS+MI, symmetries, normalization": (
+        "RS+MI, patch 16, symmetries, normalization",
+        "RS+MI, symmetries, normalization",
+        "RS+MI, symmetries, normalization, PEViT without RPE",
+    ),
+    "MI, the paper's default": (None, "MI", "MI, PEViT"),
+    "MI, symmetries": (None, "MI, symmetries", None),
+    "MI, symmetries, normalization": (None, "MI, symmetries, normalization", None),
+}
+
+
+def table_rows(text: str, after: str) -> dict[str, list[str]]:
+    """First cell -> the other cells, of the first table behind `after`."""
+    lines = itertools.dropwhile(lambda line: not line.startswith("|"), text.split(after, 1)[1].splitlines())
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines)
+    return {cells[0]: cells[1:] for row in rows if (cells := [cell.strip() for cell in row.split("|")[1:-1]])}
+
+
+@pytest.mark.parametrize("name", SUMMARY)
+def test_the_summary_tells_the_figures_of_the_tables(name):
+    text = (ROOT / "README.md").read_text()
+    found, accuracy = table_rows(text, "**In short.**")[name]
+    jigsaw, neighbour, trained = SUMMARY[name]
+    if jigsaw:
+        told = float(table_rows(text, "<!-- jigsaw_attack: start -->")[jigsaw][2])
+        assert f"{told:.2f}".lstrip("0") in found
+        if neighbour:
+            told = float(table_rows(text, "<!-- neighbour_attack: start -->")[neighbour][6])
+            assert f"/ {told:.2f}".replace("0.", ".") in found
+    else:
+        page = (ROOT / "docs" / "attacks.md").read_text()
+        decoder = re.search(rf"^\| {neighbour} \| decoder \| 12 \| 0(\.\d\d)", page, re.MULTILINE)
+        assert f"likeness {decoder[1]}" in found
+    told = table_rows(text, "<!-- eurosat_accuracy: start -->")[trained][0][:4] if trained else "not measured"
+    assert accuracy == told
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
