@@ -20,7 +20,8 @@ from transformers import pipeline
 from transformers.utils import logging
 
 from hipmr_hf import Encryption, MixingUp, encrypt_dataset, save_encrypted_dataset
-from hipmr_hf.cards import ModelFacts, model_card, save_card
+from hipmr_hf.card_renewal import save_card
+from hipmr_hf.cards import ModelFacts, model_card
 from hipmr_hf.digit_scenes import digit_scenes
 
 EXAMPLES = Path(__file__).resolve().parent

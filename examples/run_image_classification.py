@@ -28,7 +28,8 @@ from transformers import HfArgumentParser, Trainer, TrainerCallback, TrainingArg
 from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf.augmentation import EncryptedAugmentation
-from hipmr_hf.cards import ModelFacts, model_card, save_card
+from hipmr_hf.card_renewal import save_card
+from hipmr_hf.cards import ModelFacts, model_card
 from hipmr_hf.metrics import Accuracy
 from hipmr_hf.publishing import card_on_the_hub, keep_off_the_hub
 from hipmr_hf.shareable_command import shareable_command

@@ -36,7 +36,8 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf import Encryption
 from hipmr_hf.boxes import move_objects
-from hipmr_hf.cards import ModelFacts, model_card, save_card
+from hipmr_hf.card_renewal import save_card
+from hipmr_hf.cards import ModelFacts, model_card
 from hipmr_hf.detection_augmentation import DetectionAugmentation
 from hipmr_hf.detection_drawing import draw_detections, tile
 from hipmr_hf.detection_training import (

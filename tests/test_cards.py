@@ -3,14 +3,13 @@ import re
 import pytest
 import yaml
 
+from hipmr_hf.card_renewal import merge_card, save_card
 from hipmr_hf.cards import (
     AuditRow,
     DatasetFacts,
     ModelFacts,
     dataset_card,
-    merge_card,
     model_card,
-    save_card,
 )
 from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.leak_guard import key_id_in

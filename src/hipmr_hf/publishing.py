@@ -39,7 +39,8 @@ def push_encrypted_folder(
     """Publish a folder that `save_encrypted_dataset` or `hipmr encrypt` wrote, in one commit.
 
     Old shards of the repository go away in the same commit. What people wrote into its card stays (see
-    `cards.merge_card`). A push that broke off is repeated: files that arrived whole are not sent again.
+    `card_renewal.merge_card`). A push that broke off is repeated: files that arrived whole are not sent
+    again.
 
     Args:
         folder: the encrypted dataset.
@@ -57,7 +58,7 @@ def push_encrypted_folder(
     """
     from huggingface_hub import HfApi
 
-    from .cards import merge_card
+    from .card_renewal import merge_card
 
     check_no_leaks(folder, keys=keys)
     api = HfApi(token=token)

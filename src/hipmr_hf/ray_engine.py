@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .cards import save_card
+from .card_renewal import save_card
 from .cluster_work import (
     ClusterJob,
     count_parts,

@@ -18,7 +18,8 @@ from huggingface_hub import DatasetCard
 from tqdm.auto import tqdm
 
 from . import __version__
-from .cards import DatasetFacts, column_in_words, dataset_card, save_card
+from .card_renewal import save_card
+from .cards import DatasetFacts, column_in_words, dataset_card
 from .encrypted_parquet import DATA_FOLDER, save_encrypted_tables
 from .encryption import Encryption
 from .image_reading import check_image_format, warn_of_smear

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..audit_section import AuditRow
-from ..cards import with_audit
+from ..card_renewal import with_audit
 from ..encryption import CONFIG_NAME, Encryption
 from .grade import said, share
 from .records import CONTROL, PICTURE, AttackRecord
