@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import disable_progress_bars, load_dataset
-from readme import put_into_readme
+from pages import tell
 from results_file import add_result, load_results
 
 from hipmr_hf import MixingUp, encrypt_dataset, save_encrypted_dataset
@@ -234,7 +234,7 @@ def main() -> None:
     results = load_results(args.results)
     print(table(results))
     if args.results == RESULTS:
-        put_into_readme("bccd_detection", table(results))
+        tell("bccd_detection", table(results))
         shown = [run for run in results if run["setting"] == "MI, PEYOLOS"]
         if shown and (args.output_dir / shown[0]["picture"]).exists():
             shutil.copy(args.output_dir / shown[0]["picture"], PICTURES / "bccd_detections.png")

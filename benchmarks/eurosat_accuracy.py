@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import disable_progress_bars, load_dataset
-from readme import put_into_readme
+from pages import tell
 from results_file import add_result, load_results
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling, encrypt_dataset, save_encrypted_dataset
@@ -222,7 +222,7 @@ def main() -> None:
     results = load_results(args.results)
     print(table(results))
     if args.results == RESULTS:
-        put_into_readme("eurosat_accuracy", table(results))
+        tell("eurosat_accuracy", table(results))
         draw_curves(results, CURVES)
 
 

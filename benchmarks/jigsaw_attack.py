@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from datasets import load_dataset
 from fit_jigsaw_weights import jpeg_420
+from pages import tell
 from PIL import Image
-from readme import put_into_readme
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth, join_patches, split_mosaic
@@ -273,7 +273,7 @@ def main() -> None:
     rendered = table(load_results(args.results))
     print(rendered)
     if args.results == RESULTS:
-        put_into_readme("jigsaw_attack", rendered)
+        tell("jigsaw_attack", rendered)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from pages import tell
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "linkage.md"
-START, END = "<!-- linkage: start -->", "<!-- linkage: end -->"
+MARK = "linkage"
 
 
 def _cell(record: dict) -> str:
@@ -47,14 +48,8 @@ def rendered(results: dict) -> str:
     return f"{linked}\n\n{shared}"
 
 
-def table_on_page() -> str:
-    """What stands between the marks in docs/linkage.md."""
-    return PAGE.read_text().split(START)[1].split(END)[0].strip()
-
-
 def write_page(results: dict) -> str:
     """Replace what stands between the marks in docs/linkage.md, and return it."""
     text = rendered(results)
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
+    tell(MARK, text, PAGE)
     return text

@@ -12,7 +12,7 @@ import json
 import time
 from pathlib import Path
 
-import readme
+from pages import tell
 from timing import RESULTS, machine, save, table
 
 TOPICS = {
@@ -77,8 +77,8 @@ def main() -> None:
         measure(args.only, args.results_dir, quick=args.quick)
     rendered = report(args.results_dir)
     print(rendered)
-    if args.results_dir == RESULTS and f"<!-- {MARK}: start -->" in readme.README.read_text():
-        readme.put_into_readme(MARK, rendered)
+    if args.results_dir == RESULTS:
+        tell(MARK, rendered)
 
 
 if __name__ == "__main__":

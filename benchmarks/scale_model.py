@@ -15,6 +15,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pages import tell
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 PAGE = ROOT / "docs" / "scale.md"
@@ -235,19 +237,10 @@ def tables(measured: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def table_in_page(name: str, page: str) -> str:
-    """Return the table that stands in the page under this name."""
-    return page.split(f"<!-- {name}: start -->")[1].split(f"<!-- {name}: end -->")[0].strip()
-
-
 def update_page(measured: dict[str, Any]) -> None:
     """Replace the tables of the page."""
-    page = PAGE.read_text()
     for name, new in tables(measured).items():
-        before, rest = page.split(f"<!-- {name}: start -->")
-        after = rest.split(f"<!-- {name}: end -->")[1]
-        page = f"{before}<!-- {name}: start -->\n\n{new}\n\n<!-- {name}: end -->{after}"
-    PAGE.write_text(page)
+        tell(name, new, PAGE)
 
 
 def parse_arguments() -> argparse.Namespace:

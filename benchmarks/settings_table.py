@@ -6,9 +6,10 @@
 from pathlib import Path
 
 import numpy as np
+from pages import tell
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
-START, END = "<!-- settings_sweep: start -->", "<!-- settings_sweep: end -->"
+MARK = "settings_sweep"
 HOLDS = 2.0
 """Times chance up to which a setting counts as one that holds."""
 _SHOWN = {
@@ -97,14 +98,8 @@ def rendered(settings: dict[str, dict]) -> str:
     return f"{verdict(settings)}\n\n{table(settings)}"
 
 
-def table_on_page() -> str:
-    """What stands between the marks in docs/settings.md."""
-    return PAGE.read_text().split(START)[1].split(END)[0].strip()
-
-
 def write_page(settings: dict[str, dict]) -> str:
     """Replace what stands between the marks in docs/settings.md, and return it."""
     text = rendered(settings)
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
+    tell(MARK, text, PAGE)
     return text

@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+from pages import tell
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "trained_attacks.json"
 PAGE = ROOT / "docs" / "attacks.md"
 SHEET = ROOT / "docs" / "images" / "reconstructions.png"
-START, END = "<!-- trained_attacks: start -->", "<!-- trained_attacks: end -->"
+MARK = "trained_attacks"
 SHEET_ROWS = (4, 6, 14)
 """Photographs that are drawn."""
 SHEET_COLUMNS = (
@@ -119,16 +120,10 @@ def rendered(results: dict[str, dict]) -> str:
     return "\n\n".join(make(results) for make in (picture_table, position_table, leak_table))
 
 
-def table_on_page() -> str:
-    """What stands between the marks in docs/attacks.md."""
-    return PAGE.read_text().split(START)[1].split(END)[0].strip()
-
-
 def write_page(results: dict[str, dict]) -> str:
     """Replace what stands between the marks in docs/attacks.md, and return it."""
     text = rendered(results)
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
+    tell(MARK, text, PAGE)
     return text
 
 

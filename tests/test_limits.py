@@ -53,7 +53,7 @@ def test_reusing_a_permutation_was_fatal_and_fresh_ones_were_chance(linkage):
 def test_the_page_shows_the_measured_linkage(benchmark, linkage):
     table = benchmark("linkage_table")
 
-    assert table.table_on_page() == table.rendered(linkage)
+    assert benchmark("pages").told(table.MARK, table.PAGE) == table.rendered(linkage)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_tables_are_those_that_were_measured(benchmark, name, key):
     module = benchmark(name)
     results = json.loads(module.RESULTS.read_text())
     measured = module.table(results if key is None else results[key])
-    assert benchmark("readme").table_in_readme(name) == measured
+    assert benchmark("pages").told(name) == measured
 
 
 def test_the_solver_was_not_tuned_on_the_photographs_of_the_table(benchmark):

@@ -27,9 +27,9 @@ def seconds(model, work, count, nodes, cluster) -> float:
 
 
 def test_the_page_holds_the_tables_of_the_model(model, measured):
-    page = model.PAGE.read_text()
+    pages = importlib.import_module("pages")
     for name, table in model.tables(measured).items():
-        assert model.table_in_page(name, page) == table
+        assert pages.told(name, model.PAGE) == table
 
 
 def test_the_assumptions_on_the_page_are_those_of_the_model(model):

@@ -28,7 +28,7 @@ def average(results, name: str, score: str) -> float:
 
 def test_the_page_shows_what_was_measured(benchmark, results):
     table = benchmark("trained_attacks_table")
-    assert table.table_on_page() == table.rendered(results)
+    assert benchmark("pages").told(table.MARK, table.PAGE) == table.rendered(results)
 
 
 def test_every_experiment_was_measured_on_pictures_that_nothing_learned_from(benchmark, results):
@@ -69,7 +69,7 @@ def test_the_neighbour_table_in_readme_was_measured_and_is_no_weaker_than_earlie
     module = benchmark("neighbour_attack")
     runs = json.loads(module.RESULTS.read_text())["runs"]
 
-    assert benchmark("readme").table_in_readme("neighbour_attack") == module.table(runs)
+    assert benchmark("pages").told("neighbour_attack") == module.table(runs)
     assert {run["setting"] for run in runs} == set(module.SETTINGS)
     top1 = {run["setting"]: module.mean(run, "trained") for run in runs}
     assert top1["RS, interval 4"] >= 0.29 and top1["RS+MI"] >= 0.35
