@@ -38,6 +38,7 @@ results: install
 
 # Speed and memory beside what a user would pick instead.
 benchmark: install
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmarks]"
 	$(BIN)/python benchmarks/run_all.py
 
 # 50,000 pictures under kills and ruined files (half an hour), and 120,000 mutated files (some minutes).

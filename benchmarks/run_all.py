@@ -52,20 +52,20 @@ def measure(topics: list[str], results_dir: Path, *, quick: bool) -> None:
 
 def report(results_dir: Path) -> str:
     """Render all stored rows as one table, under a line about the machine."""
-    rows, about = [], None
+    rows, machines = [], []
     for topic in TOPICS:
         path = results_dir / f"speed_{topic}.json"
         if path.exists():
             stored = json.loads(path.read_text())
             rows += stored["rows"]
-            about = about or stored["machine"]
-    about = about or machine()
+            machines.append(stored["machine"])
+    machines = machines or [machine()]
+    about, loads = machines[0], sorted({one["load"] for one in machines})
+    load = " to ".join(dict.fromkeys(f"{one:g}" for one in (loads[0], loads[-1])))
     versions = ", ".join(
         f"{name} {about[name]}" for name in ("python", "numpy", "pillow", "torch", "transformers")
     )
-    where = (
-        f"{about['date']}, {about['processor']}, {about['cores']} cores, load {about['load']}; {versions}."
-    )
+    where = f"{about['date']}, {about['processor']}, {about['cores']} cores, load {load}; {versions}."
     return f"{where}\n\n{table(rows)}"
 
 

@@ -116,9 +116,15 @@ def table(rows: list[Row]) -> str:
         cells += [line.get("against", ""), _aim(line) if aim else ""]
         lines.append(f"| {' | '.join(cells)} |")
         if aim and not _met(line):
-            reason = line.get("reason") or "the reason has not been found"
-            missed.append(f"- **{line['what']}**, {ratio[1]:.2f} instead of {_aim(line)}: {reason}")
+            missed.append(f"- **{line['what']}**, {ratio[1]:.2f} instead of {_aim(line)}: {_reason(line)}")
     return "\n".join(lines + (["", "Aims not met, and why:", "", *missed] if missed else []))
+
+
+def _reason(line: Row) -> str:
+    low, _, high = line["ratio"]
+    if low <= line["aim"] <= high:
+        return f"within the spread of the run, {low:.2f} to {high:.2f}"
+    return line.get("reason") or "the reason has not been found"
 
 
 def _met(line: Row) -> bool:

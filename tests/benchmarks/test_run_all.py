@@ -50,6 +50,14 @@ def test_a_missed_aim_is_listed_with_its_reason_and_a_met_one_is_not(benchmarks)
     assert "**fast**" not in text and "not measured: not installed" in text
 
 
+def test_an_aim_within_the_spread_is_said_to_be_there(benchmarks):
+    import timing
+
+    against = ("other", [0.8, 0.9, 1.0, 1.1])
+    line = timing.row("near", [1.0] * 4, amount=1, unit="/s", against=against, aim=0.98)
+    assert "- **near**, 0.95 instead of at least 0.98: within the spread of the run" in timing.table([line])
+
+
 def test_every_function_is_called_in_every_round(benchmarks):
     import timing
 
