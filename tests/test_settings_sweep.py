@@ -70,3 +70,11 @@ def test_the_page_shows_the_measured_sweep(benchmark):
     assert benchmark("pages").told(table.MARK, table.PAGE) == table.rendered(
         module.load_results(module.RESULTS)
     )
+
+
+def test_readme_counts_what_was_swept(benchmark):
+    module = benchmark("settings_sweep")
+    swept = module.load_results(module.RESULTS)
+    trained = sum("trained" in one for one in swept.values())
+    told = benchmark("pages").README.read_text()
+    assert f"[A search over {len(swept)} settings]" in told and f"each of the {trained} that leak" in told
