@@ -193,11 +193,13 @@ def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[
     )
 
 
-def is_detector(checkpoint: str | None) -> bool:
-    return checkpoint is not None and AutoConfig.from_pretrained(checkpoint).model_type in (
-        "peyolos",
-        "yolos",
-    )
+def build_augmentation(recipe: RecipeArguments, patch_size: int) -> DetectionAugmentation:
+    names = ("flip", "vertical_flip", "crop", "smallest_crop", "brightness")
+    return DetectionAugmentation(patch_size, **{name: getattr(recipe, name) for name in names})
+
+
+def is_detector(checkpoint: str) -> bool:
+    return AutoConfig.from_pretrained(checkpoint).model_type in ("peyolos", "yolos")
 
 
 @torch.no_grad()
@@ -279,17 +281,12 @@ def main() -> dict[str, float]:
     start = model_args.model_name_or_path
     if recipe.place_supervision and (start is None or not is_detector(start)):
         spread_positions(model)  # where things are, a small classifier's positions hardly tell
-    augmentation = DetectionAugmentation(
-        processor.patch_size,
-        **{name: getattr(recipe, name) for name in ("flip", "vertical_flip", "crop", "smallest_crop")},
-        brightness=recipe.brightness,
-    )
     trainer = RecipeTrainer(
         model=model,
         args=training,
         train_dataset=train,
         eval_dataset=evaluation,
-        data_collator=DetectionCollator(processor, augmentation),
+        data_collator=DetectionCollator(processor, build_augmentation(recipe, processor.patch_size)),
         eval_collator=DetectionCollator(processor),
         processing_class=processor,
         new_parameters_factor=recipe.new_parameters_factor,
