@@ -1,6 +1,6 @@
-"""What a run writes for a key and nonces is pinned, file by file: whoever has such data must be able to go on.
+"""What a run writes for a key and nonces is pinned, file by file: who has such data must be able to go on.
 
-`python tests/dataset/test_pinned_bytes.py` writes `pinned_bytes.json` anew, after a change that is meant to be seen.
+`python tests/dataset/test_pinned_bytes.py` writes `pinned_bytes.json` anew, after a change that is meant.
 """
 
 import hashlib
