@@ -3,12 +3,14 @@
 `python tests/dataset/test_pinned_bytes.py` writes `pinned_bytes.json` anew, after a change that is meant.
 """
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import itertools
 import json
+import pickle
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -18,12 +20,11 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Image, List, Value
 
-import hipmr_hf.cluster_work as cluster_work
-import hipmr_hf.ray_engine as ray_engine
-import hipmr_hf.row_encryption as rows
+import hipmr_hf.dataset.rows as rows
 from hipmr_hf import Encryption, MixingUp, RandomShuffling, SecretKey, Sides
-from hipmr_hf.image_reading import read_image
-from hipmr_hf.resumable_encryption import EncryptionJob, encrypt_source
+from hipmr_hf.dataset.job import EncryptionJob, Told
+from hipmr_hf.dataset.run import encrypt_source
+from hipmr_hf.images.reading import read_image
 
 PINS = Path(__file__).with_name("pinned_bytes.json")
 KEY = SecretKey(hashlib.sha256(b"a key for pins").digest())
@@ -122,15 +123,20 @@ CASES: dict[str, tuple[Encryption, Callable[[Path], str], dict]] = {
 }
 
 
-class Here:
-    """Calls in this process what machines of a cluster would be told to do."""
+class Machine:
+    """A pool that hands over as a cluster does, pickled, and a machine that opens all on its own."""
 
-    def __init__(self, told: cluster_work.ClusterJob) -> None:
-        self.told, self.work = told, Path(told.work)
+    def put(self, told: Told) -> None:
+        self.told = pickle.dumps(told)
 
-    def call(self, function: Callable, calls: list[dict]) -> Iterator[tuple[dict, object]]:
-        for arguments in calls:
-            yield arguments, function(self.told, **json.loads(json.dumps(arguments)))
+    def map(self, function: Callable, arguments: Iterable) -> Iterator:
+        for argument in arguments:
+            call = pickle.dumps((function, argument))
+            function, argument = pickle.loads(call)
+            yield function(pickle.loads(self.told), argument)
+
+    def close(self) -> None:
+        """Nothing was started."""
 
 
 def run_local(job: EncryptionJob, source: str, output: Path) -> None:
@@ -138,19 +144,14 @@ def run_local(job: EncryptionJob, source: str, output: Path) -> None:
 
 
 def run_on_machines(job: EncryptionJob, source: str, output: Path) -> None:
-    """The cluster's way of cutting and joining, without a cluster."""
+    """The cluster's way, without a cluster."""
     key_file = None
     if job.key is not None:
         key_file = output.parent / "a.key"
         job.key.save(key_file)
-    cluster_work._opened.cache_clear()
-    parts = {
-        "import_ray": lambda: mock.Mock(is_initialized=lambda: True),
-        "Cluster": lambda ray, told: Here(told),
-    }
-    with mock.patch.multiple(ray_engine, **parts):
-        told = EncryptionJob(**{**vars(job), "key": None})
-        ray_engine.encrypt_dataset_ray(told, [source], output, key_file=key_file)
+    with mock.patch("hipmr_hf.dataset.ray_pool.RayPool", Machine):
+        told = dataclasses.replace(job, key=None)
+        encrypt_source(told, [source], output, engine="ray", key_file=key_file)
 
 
 ENGINES = {"local": run_local, "machines": run_on_machines}
