@@ -1,8 +1,8 @@
 """The paper's two perceptual encryptions as settings objects: random shuffling (RS) and mixing-up (MI).
 
 Source: Hao et al., "Human-imperceptible, Machine-recognizable Images", arXiv 2306.03679. The knobs
-`sub_patch_symmetries` and `patch_normalization` go beyond the paper. This folder needs numpy, PIL and
-`cryptography`, never torch, and imports nothing of the package but `patches` and `keys`.
+`sub_patch_symmetries`, `patch_normalization` and `shuffle_tones` go beyond the paper. This folder needs
+numpy, PIL and `cryptography`, never torch, and imports nothing of the package but `patches` and `keys`.
 """
 
 from .base import Encryption
