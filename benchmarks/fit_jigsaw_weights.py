@@ -3,9 +3,9 @@
     python benchmarks/fit_jigsaw_weights.py --data_dir ../shared/data --output outputs/jigsaw_weights.py
 
 One random crop of each scikit-image and COCO photograph is encrypted with each setting; a conditional logit
-then weighs the dissimilarities (`hipmr_hf.attacks.pair_scores.fit_weights`). The output is the table of
-`src/hipmr_hf/attacks/jigsaw_weights.py`, first for images stored without loss, then for JPEG with subsampled
-chroma (quality 75, 90 or 95 at random). About 20 CPU seconds a setting.
+then weighs the dissimilarities (`hipmr_hf.attacks.jigsaw.pair_scores.fit_weights`). The output is the table
+of `src/hipmr_hf/attacks/jigsaw/weights.py`, first for images stored without loss, then for JPEG with
+subsampled chroma (quality 75, 90 or 95 at random). About 20 CPU seconds a setting.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from datasets import load_dataset
 from PIL import Image
 
 from hipmr_hf import RandomShuffling
-from hipmr_hf.attacks.compatibility import DISSIMILARITIES
-from hipmr_hf.attacks.pair_scores import PairWeights, fit_weights
+from hipmr_hf.attacks.jigsaw.compatibility import DISSIMILARITIES
+from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights, fit_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 224

@@ -10,8 +10,8 @@ import PIL.ImageCms
 import PIL.PngImagePlugin
 from mutations import mutate
 
-from hipmr_hf.image_chunks import foreign_parts
-from hipmr_hf.image_reading import READABLE_FORMATS, ImageReadingError, read_image
+from hipmr_hf.images.chunks import foreign_parts
+from hipmr_hf.images.reading import READABLE_FORMATS, ImageReadingError, read_image
 
 # Stands in the metadata of the valid files; no error may quote it.
 SECRET = "john-doe-canary"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from mutations import mutate
 
+from hipmr_hf.dataset.unfinished import place_of, unfinished_folder
 from hipmr_hf.encryption import CONFIG_NAME, Encryption, MixingUp, RandomShuffling, Sides
-from hipmr_hf.keys import SecretKey
-from hipmr_hf.unfinished_folder import place_of, unfinished_folder
+from hipmr_hf.encryption.keys import SecretKey
 
 _SETTINGS = (
     RandomShuffling(),

@@ -17,9 +17,10 @@ from datasets import load_dataset
 from torch.nn import functional as F
 
 from hipmr_hf import RandomShuffling
-from hipmr_hf.image_reading import encode_image, read_image
+from hipmr_hf.images.reading import read_image
+from hipmr_hf.images.writing import encode_image
 from hipmr_hf.models import PEViTForImageClassification
-from hipmr_hf.training import pevit_config_for
+from hipmr_hf.training.classification import pevit_config_for
 
 ROOT = Path(__file__).resolve().parent.parent
 SHUFFLING = RandomShuffling(image_size=64, patch_size=8)

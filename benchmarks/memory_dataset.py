@@ -40,7 +40,7 @@ def encrypt(path: Path, how: str) -> None:
         target = Path(folder) / "encrypted"
         if how == COMMAND:
             # Not through the command line, so that all three have the same process around them.
-            from hipmr_hf.resumable_encryption import EncryptionJob, encrypt_source
+            from hipmr_hf.dataset.run import EncryptionJob, encrypt_source
 
             encrypt_source(EncryptionJob(SHUFFLING), [str(path)], target)
             return

@@ -31,7 +31,8 @@ import pyarrow.parquet as pq
 from datasets import load_dataset
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
-from hipmr_hf.image_reading import encode_image, read_image
+from hipmr_hf.images.reading import read_image
+from hipmr_hf.images.writing import encode_image
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
@@ -47,7 +48,7 @@ _DECODED = 256  # rows from which on the search for leaks decodes the same numbe
 # Runs the command and tells the processor seconds of its own process, of its workers, and of its last steps.
 _RUN = """
 import json, resource, sys, time
-import hipmr_hf.resumable_encryption as module
+import hipmr_hf.dataset.run as module
 from hipmr_hf.cli import main
 
 told = {"join": 0.0, "inspect": 0.0}

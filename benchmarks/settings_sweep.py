@@ -24,9 +24,9 @@ from settings_table import write_page
 
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth, split_mosaic
-from hipmr_hf.attacks.compatibility import ALL_COLOURS
-from hipmr_hf.attacks.jigsaw import JigsawAttack
-from hipmr_hf.attacks.pair_scores import PairWeights, fit_weights, pair_scores
+from hipmr_hf.attacks.jigsaw.compatibility import ALL_COLOURS
+from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights, fit_weights, pair_scores
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "settings_sweep.json"
@@ -203,8 +203,8 @@ def top1(record: dict) -> float:
 
 def measure_trained(args: argparse.Namespace, photographs: Photographs) -> None:
     """Train a network for each setting where handcrafted scores find little, the least first."""
-    from hipmr_hf.attacks.neighbour import train_neighbour
-    from hipmr_hf.attacks.training_crops import TrainingCrops
+    from hipmr_hf.attacks.trained.neighbour import train_neighbour
+    from hipmr_hf.attacks.trained.training_crops import TrainingCrops
 
     settings = load_results(args.results)
     multiples = {name: top1(one["handcrafted"]) * one["patches"] for name, one in settings.items()}

@@ -30,8 +30,8 @@ from soak_checks import check_rows
 from soak_runs import PIECE_ROWS, Soak
 
 from hipmr_hf import RandomShuffling
-from hipmr_hf.keys import SecretKey
-from hipmr_hf.leak_guard import find_leaks
+from hipmr_hf.encryption.keys import SecretKey
+from hipmr_hf.leaks.guard import find_leaks
 
 RESULTS = Path(__file__).resolve().parent / "results" / "soak.json"
 ENCRYPTION = RandomShuffling(image_size=soak_images.SIZE, patch_size=soak_images.PATCH_SIZE)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from soak_images import MARKER, PATCH_SIZE, ROW, is_ruined, picture
 
 from hipmr_hf.encryption import Encryption
-from hipmr_hf.image_reading import read_image
+from hipmr_hf.images.reading import read_image
 
 _NEEDLES = {
     "a plain file or name": MARKER,

@@ -14,7 +14,8 @@ from PIL import Image
 from timing import Row, interleaved, quartiles, row, run_alone
 
 from hipmr_hf import RandomShuffling
-from hipmr_hf.image_reading import encode_image, read_image
+from hipmr_hf.images.reading import read_image
+from hipmr_hf.images.writing import encode_image
 
 SIZE = 224
 ALIGNED, MISALIGNED = RandomShuffling(SIZE, 16), RandomShuffling(SIZE, 16, interval=4)

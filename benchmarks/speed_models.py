@@ -19,12 +19,7 @@ from timing import Row, interleaved, row, run_alone
 from torch import nn
 from transformers import ViTConfig, ViTForImageClassification, YolosConfig, YolosForObjectDetection
 
-from hipmr_hf.models import (
-    PEViTConfig,
-    PEViTForImageClassification,
-    PEYolosConfig,
-    PEYolosForObjectDetection,
-)
+from hipmr_hf.models import PEViTConfig, PEViTForImageClassification, PEYolosConfig, PEYolosForObjectDetection
 
 SIZE, LABELS, LAYERS = 224, 100, 12
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

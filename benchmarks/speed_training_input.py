@@ -16,8 +16,8 @@ from timing import Row, interleaved, row, run_alone
 from transformers import default_data_collator
 
 from hipmr_hf import RandomShuffling
-from hipmr_hf.image_reading import encode_image
-from hipmr_hf.training import build_pevit, input_transform
+from hipmr_hf.images.writing import encode_image
+from hipmr_hf.training.classification import build_pevit, input_transform
 
 SHUFFLING = RandomShuffling()
 FORMATS = ("png", "webp", "jpeg")

@@ -25,13 +25,13 @@ from PIL import Image
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.attacks.base import AttackResult, EncryptedSample, encrypt_with_truth, split_mosaic
-from hipmr_hf.attacks.gradient_leakage import gradient_leakage
-from hipmr_hf.attacks.jigsaw import JigsawAttack
-from hipmr_hf.attacks.mixing_decoder import train_mixing_decoder
-from hipmr_hf.attacks.mixing_inversion import invert_mixing
-from hipmr_hf.attacks.position import PositionAttacker, train_position
-from hipmr_hf.attacks.reconstruction import train_reconstruction
-from hipmr_hf.attacks.training_crops import TrainingCrops
+from hipmr_hf.attacks.gradients.leakage import gradient_leakage
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
+from hipmr_hf.attacks.mixing.decoder import train_mixing_decoder
+from hipmr_hf.attacks.mixing.inversion import invert_mixing
+from hipmr_hf.attacks.trained.position import PositionAttacker, train_position
+from hipmr_hf.attacks.trained.reconstruction import train_reconstruction
+from hipmr_hf.attacks.trained.training_crops import TrainingCrops
 from hipmr_hf.metrics.likeness import likeness
 from hipmr_hf.privacy_report.records import picture_scores
 

@@ -21,8 +21,8 @@ from typing import Literal
 from transformers import HfArgumentParser
 
 from hipmr_hf import RandomShuffling
-from hipmr_hf.ray_engine import encrypt_dataset_ray
-from hipmr_hf.resumable_encryption import EncryptionJob
+from hipmr_hf.dataset.ray_engine import encrypt_dataset_ray
+from hipmr_hf.dataset.run import EncryptionJob
 
 
 @dataclass

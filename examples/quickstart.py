@@ -26,8 +26,8 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 import hipmr_hf
 from hipmr_hf import RandomShuffling, encrypt_dataset, save_encrypted_dataset
-from hipmr_hf.card_renewal import save_card
-from hipmr_hf.cards import ModelFacts, model_card
+from hipmr_hf.hub.card_renewal import save_card
+from hipmr_hf.hub.cards import ModelFacts, model_card
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

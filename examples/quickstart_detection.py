@@ -20,9 +20,9 @@ from transformers import pipeline
 from transformers.utils import logging
 
 from hipmr_hf import Encryption, MixingUp, encrypt_dataset, save_encrypted_dataset
-from hipmr_hf.card_renewal import save_card
-from hipmr_hf.cards import ModelFacts, model_card
-from hipmr_hf.digit_scenes import digit_scenes
+from hipmr_hf.hub.card_renewal import save_card
+from hipmr_hf.hub.cards import ModelFacts, model_card
+from hipmr_hf.training.digit_scenes import digit_scenes
 
 EXAMPLES = Path(__file__).resolve().parent
 MIXING = MixingUp(patch_size=8)

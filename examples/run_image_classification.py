@@ -27,13 +27,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import HfArgumentParser, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from hipmr_hf.augmentation import EncryptedAugmentation
-from hipmr_hf.card_renewal import save_card
-from hipmr_hf.cards import ModelFacts, model_card
+from hipmr_hf.hub.card_renewal import save_card
+from hipmr_hf.hub.cards import ModelFacts, model_card
+from hipmr_hf.hub.publishing import card_on_the_hub, keep_off_the_hub
+from hipmr_hf.hub.shareable_command import shareable_command
 from hipmr_hf.metrics import Accuracy
-from hipmr_hf.publishing import card_on_the_hub, keep_off_the_hub
-from hipmr_hf.shareable_command import shareable_command
-from hipmr_hf.training import (
+from hipmr_hf.training.augmentation import EncryptedAugmentation
+from hipmr_hf.training.classification import (
     build_pevit,
     build_vit_baseline,
     classification_loss,

@@ -28,13 +28,13 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import HfArgumentParser, default_data_collator, get_cosine_schedule_with_warmup
 
-from hipmr_hf.augmentation import EncryptedAugmentation
-from hipmr_hf.card_renewal import save_card
-from hipmr_hf.cards import ModelFacts, model_card
+from hipmr_hf.hub.card_renewal import save_card
+from hipmr_hf.hub.cards import ModelFacts, model_card
+from hipmr_hf.hub.publishing import card_on_the_hub
+from hipmr_hf.hub.shareable_command import shareable_command
 from hipmr_hf.metrics import Accuracy
-from hipmr_hf.publishing import card_on_the_hub
-from hipmr_hf.shareable_command import shareable_command
-from hipmr_hf.training import (
+from hipmr_hf.training.augmentation import EncryptedAugmentation
+from hipmr_hf.training.classification import (
     build_pevit,
     build_vit_baseline,
     classification_loss,

@@ -35,12 +35,13 @@ from transformers import AutoConfig, HfArgumentParser, TrainingArguments, set_se
 from transformers.trainer_utils import get_last_checkpoint
 
 from hipmr_hf import Encryption
-from hipmr_hf.boxes import move_objects
-from hipmr_hf.card_renewal import save_card
-from hipmr_hf.cards import ModelFacts, model_card
-from hipmr_hf.detection_augmentation import DetectionAugmentation
-from hipmr_hf.detection_drawing import draw_detections, tile
-from hipmr_hf.detection_training import (
+from hipmr_hf.encryption.boxes import move_objects
+from hipmr_hf.hub.card_renewal import save_card
+from hipmr_hf.hub.cards import ModelFacts, model_card
+from hipmr_hf.hub.publishing import card_on_the_hub, keep_off_the_hub
+from hipmr_hf.hub.shareable_command import shareable_command
+from hipmr_hf.training.classification import label_names, load_encryption
+from hipmr_hf.training.detection import (
     DetectionCollator,
     DetectionEvaluation,
     DetectionTrainer,
@@ -48,10 +49,9 @@ from hipmr_hf.detection_training import (
     build_yolos_baseline,
     number_images,
 )
-from hipmr_hf.place_supervision import spread_positions
-from hipmr_hf.publishing import card_on_the_hub, keep_off_the_hub
-from hipmr_hf.shareable_command import shareable_command
-from hipmr_hf.training import label_names, load_encryption
+from hipmr_hf.training.detection_augmentation import DetectionAugmentation
+from hipmr_hf.training.drawing import draw_detections, tile
+from hipmr_hf.training.place_supervision import spread_positions
 
 PICTURE = "detections.png"
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import TrainingArguments
 
-from hipmr_hf.detection_training import DetectionTrainer
 from hipmr_hf.models import PEYolosConfig, PEYolosForObjectDetection
+from hipmr_hf.training.detection import DetectionTrainer
 
 OBJECTS = (3, 0, 1, 0, 0, 5, 2, 1)  # of the images; halves and quarters of the batch are unlike
 

@@ -33,7 +33,7 @@ class TwoNodes:
 
     def workers(self) -> list[psutil.Process]:
         """Those that are at work on a call of ours."""
-        return [process for process in self.processes() if "ray::Map" in _title(process)]
+        return [process for process in self.processes() if "ray::_answer" in _title(process)]
 
     def listening(self) -> set[str]:
         """Addresses that anybody could connect to."""

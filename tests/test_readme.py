@@ -116,7 +116,7 @@ def test_no_page_promises_more_than_perceptual_encryption(page):
 
 def test_the_cards_tell_the_figures_of_the_jigsaw_benchmark(benchmark):
     """Every figure in `limits` is the mean that the benchmark measured, rounded as its table rounds it."""
-    from hipmr_hf import limits
+    from hipmr_hf.hub import limits
 
     module = benchmark("jigsaw_attack")
     measured = json.loads(module.RESULTS.read_text())["settings"]

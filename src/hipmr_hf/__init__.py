@@ -1,47 +1,66 @@
 """Train and serve vision transformers on images that people cannot read, in the Hugging Face stack.
 
-Public names are resolved when they are first used (PEP 562), so the data owner's side, such as
-`import hipmr_hf.encryption`, never pays for torch or transformers.
+Public names are resolved when they are first used (PEP 562), so the data owner's and the client's side never
+pays for torch or transformers, and works where they are not installed.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-from . import _registration
+from .hub import auto_classes
+from .layout import __version__
+from .lazy_names import lazy_names
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from .dataset.mapping import encrypt_dataset, save_encrypted_dataset
+    from .encryption import Encryption, MixingUp, RandomShuffling, Sides
+    from .encryption.keys import SecretKey, new_nonce
+    from .models import (
+        PEViTConfig,
+        PEViTForImageClassification,
+        PEViTForImageClassificationWithTeacher,
+        PEViTImageProcessorPil,
+        PEViTModel,
+        PEYolosConfig,
+        PEYolosForObjectDetection,
+        PEYolosImageProcessorPil,
+        PEYolosModel,
+    )
 
-_MODULE_OF_NAME = {
-    "Encryption": "encryption",
-    "RandomShuffling": "encryption",
-    "MixingUp": "encryption",
-    "Sides": "encryption",
-    "SecretKey": "keys",
-    "new_nonce": "keys",
-    "encrypt_dataset": "encrypted_dataset",
-    "save_encrypted_dataset": "encrypted_dataset",
-    "PEViTConfig": "models",
-    "PEViTModel": "models",
-    "PEViTForImageClassification": "models",
-    "PEViTForImageClassificationWithTeacher": "models",
-    "PEViTImageProcessorPil": "models",
-    "PEYolosConfig": "models",
-    "PEYolosModel": "models",
-    "PEYolosForObjectDetection": "models",
-    "PEYolosImageProcessorPil": "models",
+__all__ = [
+    "Encryption",
+    "MixingUp",
+    "PEViTConfig",
+    "PEViTForImageClassification",
+    "PEViTForImageClassificationWithTeacher",
+    "PEViTImageProcessorPil",
+    "PEViTModel",
+    "PEYolosConfig",
+    "PEYolosForObjectDetection",
+    "PEYolosImageProcessorPil",
+    "PEYolosModel",
+    "RandomShuffling",
+    "SecretKey",
+    "Sides",
+    "__version__",
+    "encrypt_dataset",
+    "new_nonce",
+    "save_encrypted_dataset",
+]
+
+_MODULES = {
+    "encryption": ("Encryption", "MixingUp", "RandomShuffling", "Sides"),
+    "encryption.keys": ("SecretKey", "new_nonce"),
+    "dataset.mapping": ("encrypt_dataset", "save_encrypted_dataset"),
+    "models": tuple(name for name in __all__ if name.startswith("PE")),
 }
 
-__all__ = list(_MODULE_OF_NAME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF_NAME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_MODULE_OF_NAME[name]}", __name__), name)
+__getattr__, _names = lazy_names(
+    __name__, {name: module for module, names in _MODULES.items() for name in names}
+)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-_registration.install()
+auto_classes.install()

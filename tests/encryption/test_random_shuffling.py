@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hipmr_hf import RandomShuffling, SecretKey, new_nonce
-from hipmr_hf.keys import NonceReuseError
+from hipmr_hf.encryption.keys import NonceReuseError
 
 # Computed apart from this code, with `hmac` for HKDF and OpenSSL's aes-256-ctr, for the key 00 01 .. 1f and
 # the nonce 00 01 .. 0f. A change here makes every keyed dataset undecryptable: the vectors must never move.
@@ -30,7 +30,7 @@ def test_the_known_answer_of_a_keyed_image():
 
 
 def test_the_known_answer_of_keyed_mixing_with_symmetries():
-    from hipmr_hf import patches
+    from hipmr_hf.encryption import patches
 
     encryption = RandomShuffling(image_size=32, patch_size=16, sub_patch_grid=2, sub_patch_symmetries=True)
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)

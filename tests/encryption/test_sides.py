@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers.models.yolos.image_processing_pil_yolos import get_size_with_aspect_ratio_yolos
 
 from hipmr_hf import Encryption, MixingUp, Sides
-from hipmr_hf.boxes import move_boxes
+from hipmr_hf.encryption.boxes import move_boxes
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling, SecretKey, Sides, encrypt_dataset, new_nonce
 from hipmr_hf.encryption import tones
-from hipmr_hf.image_reading import read_image
+from hipmr_hf.images.reading import read_image
 
 # Computed apart from this code, in plain Python with `hmac` for HKDF and OpenSSL's aes-256-ctr, for the key
 # 00 01 .. 1f, the nonce 00 01 .. 0f and the picture below: orders of textures and of tones, and the SHA-256

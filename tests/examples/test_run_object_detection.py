@@ -26,7 +26,7 @@ from hipmr_hf import (
     encrypt_dataset,
     save_encrypted_dataset,
 )
-from hipmr_hf.digit_scenes import digit_scenes
+from hipmr_hf.training.digit_scenes import digit_scenes
 
 SCRIPT = "run_object_detection.py"
 MIXING = MixingUp(patch_size=8)

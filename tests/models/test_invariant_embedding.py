@@ -8,7 +8,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
 
-from hipmr_hf.attacks.gradient_leakage import gradient_leakage
+from hipmr_hf.attacks.gradients.leakage import gradient_leakage
 from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.models import (
     PEViTConfig,
@@ -22,7 +22,7 @@ from hipmr_hf.models.convert_official import infer_pevit_config
 from hipmr_hf.models.convert_official_peyolos import infer_peyolos_config
 from hipmr_hf.models.convert_transformers_peyolos import convert_to_peyolos
 from hipmr_hf.models.embeddings_pevit import turned
-from hipmr_hf.training import build_pevit
+from hipmr_hf.training.classification import build_pevit
 
 WIDTHS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIZES = {**WIDTHS, "patch_size": 4}

@@ -5,12 +5,7 @@ import unittest
 import torch
 from transformers_common.common_tests import load_common
 
-from hipmr_hf.models import (
-    PEYolosConfig,
-    PEYolosForObjectDetection,
-    PEYolosImageProcessorPil,
-    PEYolosModel,
-)
+from hipmr_hf.models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil, PEYolosModel
 
 configuration_common = load_common("test_configuration_common")
 modeling_common = load_common("test_modeling_common")

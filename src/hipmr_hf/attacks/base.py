@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import patches
-from ..encryption import Encryption, RandomShuffling
+from ..encryption import Encryption, RandomShuffling, patches
+from ..errors import InputValueError
 
 EMPTY_LEVEL = 128
 """Grey level that a reconstruction shows where it has no patch."""
@@ -112,7 +112,7 @@ def split_mosaic(mosaic: np.ndarray, patch_size: int) -> np.ndarray:
     """
     height, width, channels = mosaic.shape
     if height % patch_size or width % patch_size:
-        raise ValueError(
+        raise InputValueError(
             f"mosaic: got {height}x{width} pixels, expected whole patches of {patch_size}; pass the "
             "encrypted image as it came, and the settings that it was encrypted with."
         )

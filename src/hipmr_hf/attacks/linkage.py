@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..encryption import Encryption
+from ..errors import InputValueError
 from .base import split_mosaic
 
 
@@ -113,9 +114,9 @@ def link(
         1.0
     """
     if distance not in ("nearest", "quantiles"):
-        raise ValueError(f"distance: got {distance!r}, expected 'nearest' or 'quantiles'.")
+        raise InputValueError(f"distance: got {distance!r}, expected 'nearest' or 'quantiles'.")
     if (query_labels is None) != (gallery_labels is None):
-        raise ValueError("query_labels, gallery_labels: got one of them, expected both or neither.")
+        raise InputValueError("query_labels, gallery_labels: got one of them, expected both or neither.")
     started = time.process_time()
     if gallery_encryption is None:
         gallery, gallery_encryption = query_encryption.encrypt_batch(gallery), query_encryption

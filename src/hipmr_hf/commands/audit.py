@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from ..errors import InputValueError, MissingFileError
 from .settings_arguments import add_settings, given_settings, settings_from
 
 if TYPE_CHECKING:
@@ -101,10 +102,12 @@ def run(options: argparse.Namespace) -> int:
         return _look_for_leaks(options)
     from pathlib import Path
 
-    from ..unfinished_folder import check_is_free
+    from ..files import check_is_free
 
     if options.output_dir is None:
-        raise ValueError("--output-dir: got none; name a new folder for the report (or ask for --leaks).")
+        raise InputValueError(
+            "--output-dir: got none; name a new folder for the report (or ask for --leaks)."
+        )
     check_is_free(Path(options.output_dir))
     encryption = _settings_of_encrypted(options.source)
     report = _audit_plain(options) if encryption is None else _audit_encrypted(options, encryption)
@@ -140,7 +143,7 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
 
     effort = effort_of(options.effort, options.num_images)
     if options.attacker_images is not None and not effort.training_seconds:
-        raise ValueError("--attacker-images: quick effort trains no attacker; add --effort full.")
+        raise InputValueError("--attacker-images: quick effort trains no attacker; add --effort full.")
     settings = _settings(options)
     columns = {"image_column": options.image_column, "label_column": options.label_column}
     own = options.attacker_images is None
@@ -172,7 +175,7 @@ def _audit_encrypted(options: argparse.Namespace, encryption: "Encryption") -> "
     flags = given_settings(options) + ["--sweep"] * options.sweep + ["--settings"] * bool(options.settings)
     flags += [f"--{name}" for name in ("attacker-images", "card") if getattr(options, name.replace("-", "_"))]
     if flags:
-        raise ValueError(
+        raise InputValueError(
             f"{flags[0]}: SOURCE is encrypted, so its settings are known and nothing can be measured; leave "
             "it out, or audit the plain images."
         )
@@ -199,7 +202,7 @@ def _settings(options: argparse.Namespace) -> "list[Encryption]":
     chosen = [name for name, given in places.items() if given]
     foreign = [flag for flag in flags if not (options.sweep and flag in ("--image-size", "--patch-size"))]
     if len(chosen) > 1 or (chosen and foreign):
-        raise ValueError(
+        raise InputValueError(
             f"{' and '.join([*chosen, *foreign])}: settings come from one place; leave all but one out."
         )
     if options.card is not None:
@@ -222,43 +225,46 @@ def _read_settings(place: str) -> "Encryption":
     if Path(place).is_dir():
         return Encryption.from_pretrained(place)
     if not Path(place).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"--settings: there is no {place}; name an encryption_config.json, or a folder with one."
         )
     try:
         return Encryption.from_dict(json.loads(Path(place).read_text(encoding="utf-8")))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"--settings: {place} is no settings file.") from error
+        raise InputValueError(f"--settings: {place} is no settings file.") from error
 
 
 def _settings_of_encrypted(source: list[str]) -> "Encryption | None":
     """Read the settings of an encrypted dataset; None for anything else."""
     from pathlib import Path
 
-    from ..encryption import CONFIG_NAME, Encryption
+    from ..encryption import Encryption
+    from ..layout import SETTINGS_FILE
 
     place = Path(source[0])
     if len(source) > 1 or place.is_file():
         return None
     if place.is_dir():
-        return Encryption.from_pretrained(place) if (place / CONFIG_NAME).is_file() else None
+        return Encryption.from_pretrained(place) if (place / SETTINGS_FILE).is_file() else None
     from huggingface_hub import HfApi
 
     try:
         files = {file.rfilename for file in HfApi().dataset_info(source[0]).siblings or ()}
     except Exception:
         return None  # whatever is wrong, reading it as plain images asks the same and tells
-    return Encryption.from_pretrained(source[0], repo_type="dataset") if CONFIG_NAME in files else None
+    return Encryption.from_pretrained(source[0], repo_type="dataset") if SETTINGS_FILE in files else None
 
 
 def _look_for_leaks(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from ..keys import SecretKey
-    from ..leak_guard import find_leaks, find_leaks_in_repo
+    from ..encryption.keys import SecretKey
+    from ..leaks.guard import find_leaks, find_leaks_in_repo
 
     if len(options.source) > 1:
-        raise ValueError(f"SOURCE: got {len(options.source)}, expected one folder or repository for --leaks.")
+        raise InputValueError(
+            f"SOURCE: got {len(options.source)}, expected one folder or repository for --leaks."
+        )
     target, keys = options.source[0], [SecretKey.load(path) for path in options.key_file]
     if Path(target).is_dir():
         report = find_leaks(target, keys=keys)

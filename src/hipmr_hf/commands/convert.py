@@ -3,6 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from ..errors import InputValueError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -54,9 +56,10 @@ def run(options: argparse.Namespace) -> None:
     """Convert, list what became of every tensor, and save model and processor."""
     from pathlib import Path
 
+    from ..files import check_is_free
+
     output_dir = Path(options.output_dir)
-    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise FileExistsError(f"output_dir: {output_dir} exists and is not an empty folder; name another.")
+    check_is_free(output_dir)
     model, processor, report = _CONVERTERS[options.architecture](options)
     for kind in ("taken", "dropped", "new"):
         names = getattr(report, kind)
@@ -86,7 +89,7 @@ def _convert_published_pevit(options: argparse.Namespace) -> "Converted":
 
     num_heads = _needed_num_heads(options)
     if options.position_encoding is not None:
-        raise ValueError(
+        raise InputValueError(
             "--position-encoding: a checkpoint of the published program has its own; leave it out."
         )
     size = {} if options.image_size is None else {"image_size": _height_and_width(options.image_size)}
@@ -98,12 +101,12 @@ def _convert_peyolos(options: argparse.Namespace) -> "Converted":
     from pathlib import Path
 
     if options.position_encoding is not None:
-        raise ValueError(
+        raise InputValueError(
             f"--position-encoding: got {options.position_encoding}, but a detector always has positions; "
             "leave it out, or convert with --architecture pevit."
         )
     if options.image_size is None:
-        raise ValueError(
+        raise InputValueError(
             "--image-size: got none, but a detector's position grid needs the height and width of encrypted "
             "images; give them, for the published program half of its init_pe_size."
         )
@@ -139,7 +142,7 @@ def _published_processor(
 
 def _needed_num_heads(options: argparse.Namespace) -> int:
     if options.num_heads is None or options.num_heads < 1:
-        raise ValueError(
+        raise InputValueError(
             f"--num-heads: a state dict cannot tell it, got {options.num_heads}; "
             "give 3 for Ti, 6 for S, 12 for B."
         )
@@ -150,30 +153,23 @@ def _refuse_what_the_config_tells(options: argparse.Namespace, *names: str) -> N
     for name in names:
         if getattr(options, name) is not None:
             flag = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{flag}: a checkpoint of transformers tells it in its config; leave it out.")
+            raise InputValueError(
+                f"{flag}: a checkpoint of transformers tells it in its config; leave it out."
+            )
 
 
 def _height_and_width(values: list[int]) -> tuple[int, int]:
     if len(values) > 2:
-        raise ValueError(f"--image-size: got {values}, expected one number, or height and width.")
+        raise InputValueError(f"--image-size: got {values}, expected one number, or height and width.")
     return values[0], values[-1]
 
 
 def _save(output_dir: "Path", model: "PreTrainedModel", processor: "PEViTImageProcessorPil") -> None:
-    """Write beside the place, then rename, so that a failed run leaves nothing that looks finished."""
-    import secrets
-    import shutil
+    from ..files import whole_folder
 
-    beside = output_dir.absolute().with_name(f".{output_dir.name}.incomplete-{secrets.token_hex(4)}")
-    try:
-        model.save_pretrained(beside)
-        processor.save_pretrained(beside)
-        if output_dir.exists():
-            output_dir.rmdir()  # it is empty
-        beside.rename(output_dir)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+    with whole_folder(output_dir) as folder:
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
 
 
 # Options in; model, processor and report out. PEYOLOS's processor is a PEViT processor too.

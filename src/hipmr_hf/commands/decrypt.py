@@ -18,8 +18,8 @@ def run(options: argparse.Namespace) -> None:
     """Write the plain images and the other columns as parquet files."""
     from pathlib import Path
 
-    from ..decryption import decrypt_dataset_folder
-    from ..keys import SecretKey
+    from ..dataset.decrypt import decrypt_dataset_folder
+    from ..encryption.keys import SecretKey
 
     folder = decrypt_dataset_folder(
         options.encrypted, SecretKey.load(options.key_file), Path(options.output_dir)

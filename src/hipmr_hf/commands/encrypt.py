@@ -1,18 +1,16 @@
 """`hipmr encrypt`: from plain images to a folder or repository that may be published."""
 
 import argparse
-import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+from ..errors import InputValueError
 from .settings_arguments import add_settings, settings_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from ..keys import SecretKey
-    from ..resumable_encryption import EncryptionJob
+    from ..encryption.keys import SecretKey
 
 HELP = "Encrypt an image folder, parquet files or a Hub dataset; no plain copy is made."
 
@@ -71,7 +69,7 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
         "--num-shards",
         type=int,
         metavar="N",
-        help="ray: Parquet files a split. Default: one for each 500 MB.",
+        help="Parquet files a split. Default: one for each 500 MB.",
     )
 
 
@@ -79,12 +77,13 @@ def run(options: argparse.Namespace) -> None:
     """Encrypt, write and, if asked, publish."""
     from pathlib import Path
 
-    from ..keys import SecretKey
-    from ..resumable_encryption import EncryptionJob
+    from ..dataset.job import EncryptionJob
+    from ..dataset.run import encrypt_source
 
-    key = None if options.key_file is None else SecretKey.load(options.key_file)
+    key = _key(options)
     job = EncryptionJob(
         settings_from(options),
+        key=None if options.engine == "ray" else key,
         image_column=options.image_column,
         keep_columns=None if options.keep_columns is None else tuple(options.keep_columns),
         image_format=options.image_format,
@@ -92,10 +91,15 @@ def run(options: argparse.Namespace) -> None:
         on_error=options.on_error,
         shuffle_rows=options.shuffle_rows,
     )
-    folder = _engine(options, job, key)(
+    folder = encrypt_source(
+        job,
         options.source,
         Path(options.output_dir),
         config_name=options.config_name,
+        num_proc=1 if options.num_proc is None else options.num_proc,
+        engine=options.engine,
+        key_file=options.key_file if options.engine == "ray" else None,
+        num_shards=options.num_shards,
         repo_id=options.push_to_hub,
         license=options.license,
         on_complete=None if options.push_to_hub is None else functools.partial(_publish, options, key),
@@ -103,33 +107,19 @@ def run(options: argparse.Namespace) -> None:
     print(f"Encrypted dataset: {folder}")
 
 
-def _engine(
-    options: argparse.Namespace, job: "EncryptionJob", key: "SecretKey | None"
-) -> "Callable[..., Path]":
-    if options.engine == "ray":
-        from ..ray_engine import encrypt_dataset_ray
+def _key(options: argparse.Namespace) -> "SecretKey | None":
+    from ..encryption.keys import SecretKey
 
-        if options.num_proc is not None:
-            raise ValueError(
-                f"--num-proc: got {options.num_proc} with --engine ray, which uses the processors that each "
-                "machine gave to Ray; leave it out."
-            )
-        return functools.partial(
-            encrypt_dataset_ray, job, key_file=options.key_file, num_shards=options.num_shards
+    if options.engine == "ray" and options.num_proc is not None:
+        raise InputValueError(
+            f"--num-proc: got {options.num_proc} with --engine ray, which uses the processors that each "
+            "machine gave to Ray; leave it out."
         )
-    from ..resumable_encryption import encrypt_source
-
-    if options.num_shards is not None:
-        raise ValueError(
-            f"--num-shards: got {options.num_shards}; only --engine ray has it, so leave it out."
-        )
-    job = dataclasses.replace(job, key=key)
-    num_proc = 1 if options.num_proc is None else options.num_proc
-    return functools.partial(encrypt_source, job, num_proc=num_proc)
+    return None if options.key_file is None else SecretKey.load(options.key_file)
 
 
 def _publish(options: argparse.Namespace, key: "SecretKey | None", folder: "Path") -> None:
-    from ..publishing import push_encrypted_folder
+    from ..hub.publishing import push_encrypted_folder
 
     keys = [] if key is None else [key]
     address = push_encrypted_folder(folder, options.push_to_hub, private=options.private, keys=keys)

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     import os
     import platform
 
-    from .. import __version__
+    from ..layout import __version__
 
     rows = {
         "hipmr-hf": __version__,

@@ -2,6 +2,8 @@
 
 import argparse
 
+from ..errors import FileInUseError
+
 HELP = "Make a secret key, for encryptions that its holder can undo or repeat."
 
 
@@ -14,13 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the key file and print the key's id, which is no secret."""
-    from ..keys import SecretKey
+    from ..encryption.keys import SecretKey
 
     key = SecretKey.generate()
     try:
         key.save(options.key_file)
     except FileExistsError as error:
-        raise FileExistsError(
+        raise FileInUseError(
             f"KEY: {options.key_file} exists, and a key is never overwritten; name another file."
         ) from error
     print(

@@ -3,6 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from ..errors import InputValueError
+
 if TYPE_CHECKING:
     from ..encryption import Encryption, Sides
 
@@ -102,7 +104,7 @@ def settings_from(options: argparse.Namespace) -> "Encryption":
     if options.strategy != "mi":
         return RandomShuffling(**given)
     if foreign := [f"--{name.replace('_', '-')}" for name in shuffled_only if name in given]:
-        raise ValueError(f"{' and '.join(foreign)}: only --strategy rs has it; leave it out with mi.")
+        raise InputValueError(f"{' and '.join(foreign)}: only --strategy rs has it; leave it out with mi.")
     return MixingUp(**given)
 
 
@@ -114,14 +116,18 @@ def _sides(options: argparse.Namespace) -> "Sides | None":
     if not given:
         return None
     if options.strategy != "mi":
-        raise ValueError(
+        raise InputValueError(
             f"{given}: only --strategy mi keeps the shape of each image; leave it out with rs, which resizes "
             "to --image-size."
         )
     if options.image_size is not None:
-        raise ValueError(f"{given}: got --image-size as well, which fixes both sides; leave one of them out.")
+        raise InputValueError(
+            f"{given}: got --image-size as well, which fixes both sides; leave one of them out."
+        )
     if options.shorter_side is None:
-        raise ValueError(f"{given}: it only limits --shorter-side; give that too, or --image-size instead.")
+        raise InputValueError(
+            f"{given}: it only limits --shorter-side; give that too, or --image-size instead."
+        )
     return Sides(options.shorter_side, options.longer_side)
 
 
@@ -129,5 +135,5 @@ def _size(values: list[int] | None) -> int | tuple[int, int] | None:
     if values is None:
         return None
     if len(values) > 2:
-        raise ValueError(f"--image-size: got {values}, expected one number, or height and width.")
+        raise InputValueError(f"--image-size: got {values}, expected one number, or height and width.")
     return values[0] if len(values) == 1 else (values[0], values[1])

@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from .. import keys, patches
-from ..keys import SecretKey
-from . import tones
+from ..errors import InputTypeError, InputValueError
+from . import keys, patches, tones
 from .checks import MAX_SIDE, check_array, check_whole
+from .keys import SecretKey
 from .placement import Placement, load_upright, place, resize_and_centre_crop, whole_patches
 from .settings_file import SettingsFile
 
@@ -39,14 +39,14 @@ class Encryption(SettingsFile):
 
     def __post_init__(self) -> None:
         if type(self) is Encryption:
-            raise TypeError("Encryption holds no settings of its own; use RandomShuffling or MixingUp.")
+            raise InputTypeError("Encryption holds no settings of its own; use RandomShuffling or MixingUp.")
         check_whole("patch_size", self.patch_size, minimum=1, maximum=MAX_SIDE)
         check_whole("sub_patch_grid", self.sub_patch_grid, minimum=1, maximum=16)
         for name in ("sub_patch_symmetries", "patch_normalization", "shuffle_tones"):
             if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name}: got {getattr(self, name)!r}, expected True or False.")
+                raise InputTypeError(f"{name}: got {getattr(self, name)!r}, expected True or False.")
         if self.shuffle_tones and self.patch_normalization:
-            raise ValueError(
+            raise InputValueError(
                 "shuffle_tones, patch_normalization: got True for both, but normalization leaves no tones to "
                 "shuffle; choose one of them."
             )
@@ -84,7 +84,7 @@ class Encryption(SettingsFile):
             ValueError: the image is smaller than one patch.
         """
         if min(height, width) < self.patch_size:
-            raise ValueError(
+            raise InputValueError(
                 f"image: got {height}x{width} pixels (height x width), which is smaller than one patch of "
                 f"{self.patch_size}; leave it out or choose a smaller patch_size."
             )
@@ -122,7 +122,7 @@ class Encryption(SettingsFile):
             TypeError, ValueError: see `prepare`; or a key without a nonce, or a nonce without a key.
         """
         if (key is None) != (nonce is None):
-            raise ValueError(
+            raise InputValueError(
                 f"{'nonce' if nonce is None else 'key'}: got None, but a key and a nonce go together; "
                 "draw a nonce per image with new_nonce() and keep it with the encrypted image."
             )
@@ -167,12 +167,12 @@ class Encryption(SettingsFile):
     def _check_size(self, height: int, width: int) -> None:
         expected = self._fixed_size
         if expected is not None and (height, width) != expected:
-            raise ValueError(
+            raise InputValueError(
                 f"images: got {height}x{width} pixels, expected {expected[0]}x{expected[1]} (image_size); "
                 "bring images of other sizes to it with prepare(image) first."
             )
         if height % self.patch_size or width % self.patch_size or not height * width:
-            raise ValueError(
+            raise InputValueError(
                 f"images: got {height}x{width} pixels, which are not whole patches of {self.patch_size}; "
                 "crop them with prepare(image) first."
             )
@@ -180,10 +180,14 @@ class Encryption(SettingsFile):
     def _check_key(self, key: SecretKey | bytes | None, nonces: Sequence[bytes] | None, count: int) -> None:
         if key is None:
             if nonces is not None:
-                raise ValueError("nonces: got nonces without a key; pass the key, or leave the nonces out.")
+                raise InputValueError(
+                    "nonces: got nonces without a key; pass the key, or leave the nonces out."
+                )
             return
         if not self.draws_randomness:
-            raise ValueError("key: these settings draw no randomness, so a key has no effect; leave it out.")
+            raise InputValueError(
+                "key: these settings draw no randomness, so a key has no effect; leave it out."
+            )
         keys.as_key(key)
         keys.check_nonces(nonces, count)
 
@@ -261,7 +265,7 @@ class Encryption(SettingsFile):
         Raises:
             ValueError: these settings, or an encryption without a key, cannot be undone.
         """
-        raise ValueError(
+        raise InputValueError(
             f"{type(self).__name__} cannot be decrypted: the mean of sub-patches has no inverse; "
             "keep the plain images, or encrypt with RandomShuffling and a key."
         )

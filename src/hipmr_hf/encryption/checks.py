@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputTypeError, InputValueError
+
 # JPEG holds no longer side (ITU-T T.81, B.2.2), and settings of a stranger must not cost hours.
 MAX_SIDE = 65_535
 
@@ -12,20 +14,20 @@ def check_whole(name: str, value: Any, *, minimum: int, maximum: int | None = No
     """Refuse all but whole numbers from `minimum` to `maximum`."""
     allowed = f"a whole number >= {minimum}" + (f" and <= {maximum}" if maximum is not None else "")
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}: got {value!r} ({type(value).__name__}), expected {allowed}.")
+        raise InputTypeError(f"{name}: got {value!r} ({type(value).__name__}), expected {allowed}.")
     if value < minimum or (maximum is not None and value > maximum):
-        raise ValueError(f"{name}: got {value}, expected {allowed}.")
+        raise InputValueError(f"{name}: got {value}, expected {allowed}.")
 
 
 def check_image_size(image_size: Any, patch_size: int) -> None:
     """Refuse an image size, a whole number or (height, width), that is not whole patches."""
     sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
     if len(sides) != 2:
-        raise ValueError(f"image_size: got {image_size!r}, expected a whole number or (height, width).")
+        raise InputValueError(f"image_size: got {image_size!r}, expected a whole number or (height, width).")
     for side in sides:
         check_whole("image_size", side, minimum=patch_size, maximum=MAX_SIDE)
         if side % patch_size:
-            raise ValueError(
+            raise InputValueError(
                 f"image_size: got {image_size!r}, expected whole patches of patch_size={patch_size}; "
                 f"the nearest are {side - side % patch_size} and {side - side % patch_size + patch_size}."
             )
@@ -34,15 +36,15 @@ def check_image_size(image_size: Any, patch_size: int) -> None:
 def check_divides(grid: int, size: int, name: str) -> None:
     """Refuse a sub-patch grid that does not divide a patch."""
     if size % grid:
-        raise ValueError(f"sub_patch_grid: got {grid}, expected a divisor of {name} = {size}.")
+        raise InputValueError(f"sub_patch_grid: got {grid}, expected a divisor of {name} = {size}.")
 
 
 def check_array(name: str, array: Any, shape: str, ndim: int) -> None:
     """Refuse all but uint8 arrays of this number of axes."""
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
         got = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise TypeError(
+        raise InputTypeError(
             f"{name}: got {got}, expected a uint8 array {shape}" + (" or a PIL image." if ndim == 3 else ".")
         )
     if array.ndim != ndim:
-        raise ValueError(f"{name}: got shape {array.shape}, expected {shape}.")
+        raise InputValueError(f"{name}: got shape {array.shape}, expected {shape}.")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..errors import InputValueError
 from .checks import MAX_SIDE, check_array, check_whole
 
 # PIL converts these to RGB without losing or uncovering anything.
@@ -100,9 +101,10 @@ def load_upright(image: Image.Image | np.ndarray) -> np.ndarray:
     """
     if isinstance(image, Image.Image):
         if image.mode not in _SAFE_MODES or "transparency" in image.info:
-            raise ValueError(
+            raise InputValueError(
                 f"image: got PIL mode {image.mode!r}, expected one of {', '.join(_SAFE_MODES)} without "
-                "transparency; hipmr_hf.image_reading reads the others without losing or uncovering anything."
+                "transparency; hipmr_hf.images.reading reads the others without losing or uncovering "
+                "anything."
             )
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     check_array("image", image, "(height, width, channels)", 3)
@@ -120,6 +122,6 @@ def place(pixels: np.ndarray, placement: Placement) -> np.ndarray:
 def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     channels = pixels.shape[2]
     if channels not in (1, 3):
-        raise ValueError(f"image: got {channels} channels, which cannot be resized; expected 1 or 3.")
+        raise InputValueError(f"image: got {channels} channels, which cannot be resized; expected 1 or 3.")
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     return np.asarray(picture.resize(size, Image.Resampling.BICUBIC)).reshape(size[1], size[0], channels)

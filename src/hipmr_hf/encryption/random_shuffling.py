@@ -6,10 +6,11 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from .. import keys, patches
-from ..keys import SecretKey
+from ..errors import InputValueError
+from . import keys, patches
 from .base import Draw, Encryption, ImageLike
 from .checks import check_array, check_divides, check_image_size, check_whole
+from .keys import SecretKey
 from .tones import order_among
 
 
@@ -59,16 +60,16 @@ class RandomShuffling(Encryption):
         check_image_size(self.image_size, self.patch_size)
         check_whole("interval", self.interval, minimum=0, maximum=self.patch_size - 1)
         if self.interval % 2:
-            raise ValueError(
+            raise InputValueError(
                 f"interval: got {self.interval}, expected an even number: half goes from each side."
             )
         check_divides(self.sub_patch_grid, self._kept_size, "patch_size - interval")
         ratio = self.drop_ratio
         if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
-            raise ValueError(f"drop_ratio: got {ratio!r}, expected a number with 0 <= drop_ratio < 1.")
+            raise InputValueError(f"drop_ratio: got {ratio!r}, expected a number with 0 <= drop_ratio < 1.")
         object.__setattr__(self, "drop_ratio", float(ratio))
         if self._rows * self._cols < 2 or self.num_patches < 1:
-            raise ValueError(
+            raise InputValueError(
                 f"image_size, patch_size, drop_ratio: {self.num_patches} of {self._rows * self._cols} "
                 "patches are kept, expected at least 1 of 2 or more; choose smaller patches or drop fewer."
             )
@@ -124,7 +125,7 @@ class RandomShuffling(Encryption):
 
         Example:
             >>> import numpy as np
-            >>> from hipmr_hf.keys import SecretKey, new_nonce
+            >>> from hipmr_hf.encryption.keys import SecretKey, new_nonce
             >>> shuffling = RandomShuffling(image_size=8, patch_size=4)
             >>> image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
             >>> secret = {"key": SecretKey.generate(), "nonce": new_nonce()}
@@ -154,11 +155,11 @@ class RandomShuffling(Encryption):
             if getattr(self, name) != value
         ]
         if lost:
-            raise ValueError(
+            raise InputValueError(
                 f"cannot be decrypted: {', '.join(lost)} lost pixels for good; keep the plain images."
             )
         if key is None or nonce is None:
-            raise ValueError(
+            raise InputValueError(
                 "key, nonce: both are needed to decrypt; an image that was encrypted without a key "
                 "cannot be decrypted by anybody."
             )

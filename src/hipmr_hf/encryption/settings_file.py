@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-CONFIG_NAME = "encryption_config.json"
+from ..errors import InputTypeError, InputValueError, MissingFileError, hub_told
+from ..files import write_whole
+from ..layout import SETTINGS_FILE
+
 FORMAT_VERSION = 1
 
 # Younger than the format. They are written only where they are on, for the settings as they are written are
@@ -45,11 +48,11 @@ class SettingsFile:
                 value out of range, or the other strategy.
         """
         if not isinstance(settings, dict):
-            raise TypeError(f"settings: got {type(settings).__name__}, expected a JSON object.")
+            raise InputTypeError(f"settings: got {type(settings).__name__}, expected a JSON object.")
         values = dict(settings)
         version, strategy = values.pop("format_version", None), values.pop("strategy", None)
         if version != FORMAT_VERSION:
-            raise ValueError(
+            raise InputValueError(
                 f"format_version: got {version!r}, this release reads {FORMAT_VERSION}; "
                 "install the release of hipmr-hf that wrote the settings."
             )
@@ -57,7 +60,7 @@ class SettingsFile:
         known = {field.name for field in dataclasses.fields(kind)}
         unknown, missing = sorted(values.keys() - known), sorted(known - values.keys() - _LATER_FIELDS)
         if unknown or missing:
-            raise ValueError(
+            raise InputValueError(
                 f"settings: {strategy!r} has unknown {unknown} and lacks {missing}; expected {sorted(known)}."
             )
         return kind(**values)
@@ -66,7 +69,7 @@ class SettingsFile:
     def _kind(cls: type[SettingsType], strategy: Any) -> type[SettingsType]:
         readable = {name: kind for name, kind in SettingsFile._kinds.items() if issubclass(kind, cls)}
         if not isinstance(strategy, str) or strategy not in readable:
-            raise ValueError(
+            raise InputValueError(
                 f"strategy: got {strategy!r}, {cls.__name__} reads {' or '.join(map(repr, readable))}; "
                 "Encryption.from_pretrained reads any of them."
             )
@@ -79,10 +82,7 @@ class SettingsFile:
         """Write `encryption_config.json` into a folder, whole or not at all; returns its path."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
-        path, beside = folder / CONFIG_NAME, folder / f".{CONFIG_NAME}.{os.getpid()}"
-        beside.write_text(self._to_json(), encoding="utf-8")
-        os.replace(beside, path)
-        return path
+        return write_whole(folder / SETTINGS_FILE, self._to_json())
 
     @classmethod
     def from_pretrained(
@@ -106,18 +106,19 @@ class SettingsFile:
             TypeError, ValueError: the file is not a settings file of this version.
         """
         if Path(repo_or_dir).is_dir():
-            path = Path(repo_or_dir) / CONFIG_NAME
+            path = Path(repo_or_dir) / SETTINGS_FILE
         else:
-            path = Path(_download(str(repo_or_dir), repo_type, revision=revision, token=token))
+            with hub_told(f"repo_or_dir: {SETTINGS_FILE} of {repo_or_dir}"):
+                path = Path(_download(str(repo_or_dir), repo_type, revision=revision, token=token))
         if not path.is_file():
-            raise FileNotFoundError(
-                f"repo_or_dir: there is no {CONFIG_NAME} in {repo_or_dir}; every dataset written by "
+            raise MissingFileError(
+                f"repo_or_dir: there is no {SETTINGS_FILE} in {repo_or_dir}; every dataset written by "
                 "save_encrypted_dataset and every checkpoint trained on one has it."
             )
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
-            raise ValueError(
+            raise InputValueError(
                 f"repo_or_dir: {path} is not valid JSON; take it again from its source."
             ) from error
         return cls.from_dict(settings)
@@ -128,7 +129,7 @@ class SettingsFile:
 
         commit = HfApi(token=token).upload_file(
             path_or_fileobj=self._to_json().encode(),
-            path_in_repo=CONFIG_NAME,
+            path_in_repo=SETTINGS_FILE,
             repo_id=repo_id,
             repo_type=repo_type,
             commit_message="Add the encryption settings",
@@ -141,8 +142,8 @@ def _download(repo_id: str, repo_type: str | None, **kwargs: Any) -> str:
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
     if repo_type is not None:
-        return hf_hub_download(repo_id, CONFIG_NAME, repo_type=repo_type, **kwargs)
+        return hf_hub_download(repo_id, SETTINGS_FILE, repo_type=repo_type, **kwargs)
     try:
-        return hf_hub_download(repo_id, CONFIG_NAME, repo_type="model", **kwargs)
+        return hf_hub_download(repo_id, SETTINGS_FILE, repo_type="model", **kwargs)
     except (EntryNotFoundError, RepositoryNotFoundError):
-        return hf_hub_download(repo_id, CONFIG_NAME, repo_type="dataset", **kwargs)
+        return hf_hub_download(repo_id, SETTINGS_FILE, repo_type="dataset", **kwargs)

@@ -4,6 +4,8 @@ import datasets
 import evaluate
 import numpy as np
 
+from ..errors import InputValueError
+
 _DESCRIPTION = (
     "Share of images whose class is the best guess (accuracy) or among the five best (top_5_accuracy)."
 )
@@ -51,7 +53,7 @@ class Accuracy(evaluate.Metric):
             return {"accuracy": float((predictions == references).mean())}
         num_labels = predictions.shape[1]
         if references.min() < 0 or references.max() >= num_labels:
-            raise ValueError(
+            raise InputValueError(
                 f"references: got class ids {references.min()}..{references.max()}, but the predictions have "
                 f"{num_labels} classes; check that labels and logits belong together."
             )

@@ -10,6 +10,8 @@ import datasets
 import evaluate
 import numpy as np
 
+from ..errors import InputValueError
+
 _DESCRIPTION = "PSNR in dB and SSIM of reconstructions against plain images, also after the best shift."
 
 _INPUTS = """
@@ -65,7 +67,7 @@ def ssim(found: np.ndarray, plain: np.ndarray, *, data_range: float = 255.0) -> 
     """
     found, plain = _check(found, plain)
     if found.ndim != 3 or min(found.shape[:2]) <= 2 * _RADIUS:
-        raise ValueError(
+        raise InputValueError(
             f"found: got shape {found.shape}, expected (height, width, channels) with sides of "
             f"{2 * _RADIUS + 1} pixels or more, the window of SSIM."
         )
@@ -128,7 +130,7 @@ def image_similarity(found: np.ndarray, plain: np.ndarray, *, data_range: float 
 def _check(found: np.ndarray, plain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found, plain = np.asarray(found), np.asarray(plain)
     if found.shape != plain.shape:
-        raise ValueError(
+        raise InputValueError(
             f"found: got shape {found.shape}, expected {plain.shape} like the plain image; resize the "
             "reconstruction first, and say so in the report."
         )

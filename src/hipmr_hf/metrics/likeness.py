@@ -11,6 +11,8 @@ circular shifts.
 import numpy as np
 from PIL import Image
 
+from ..errors import InputValueError
+
 COARSE_SIDE = 56
 """Pixels of the shorter side on which pictures are compared; smaller ones stay as they are."""
 
@@ -41,7 +43,7 @@ def likeness(found: np.ndarray, plain: np.ndarray) -> dict[str, float]:
         0.0
     """
     if found.shape != plain.shape:
-        raise ValueError(f"found: got shape {found.shape}, expected {plain.shape} like the plain image.")
+        raise InputValueError(f"found: got shape {found.shape}, expected {plain.shape} like the plain image.")
     first, second = found @ _LUMA, plain @ _LUMA
     scores = {
         "brightness": _best_correlation(_coarse(first), _coarse(second)),

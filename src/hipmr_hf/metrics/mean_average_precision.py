@@ -11,6 +11,8 @@ import datasets
 import evaluate
 import numpy as np
 
+from ..errors import InputValueError
+
 _DESCRIPTION = "COCO's twelve numbers for detected boxes, and the average precision of every class."
 
 _INPUTS = """
@@ -69,7 +71,7 @@ class MeanAveragePrecision(evaluate.Metric):
     ) -> None:
         """Add some images; see the class for what an image is."""
         if len(predictions) != len(references):
-            raise ValueError(
+            raise InputValueError(
                 f"predictions: got {len(predictions)} images, but references have {len(references)}; give an "
                 "entry for every image, also for those without objects."
             )
@@ -89,7 +91,7 @@ class MeanAveragePrecision(evaluate.Metric):
         labels = {label for entry in (*predictions, *references) for label in entry["labels"]}
         if class_names is not None:
             if labels and not 0 <= min(labels) <= max(labels) < len(class_names):
-                raise ValueError(
+                raise InputValueError(
                     f"class_names: got {len(class_names)} names, but labels {min(labels)}..{max(labels)}; "
                     "name every class, in the order of their ids."
                 )
@@ -146,7 +148,7 @@ def _checked(argument: str, entry: Mapping[str, Any], more: tuple[str, ...]) -> 
     """One image's boxes as lists, with what is missing filled in."""
     names = ("labels", "boxes", *more)
     if missing := [name for name in names if name not in entry]:
-        raise ValueError(f"{argument}: {', '.join(missing)} missing; an image has {', '.join(names)}.")
+        raise InputValueError(f"{argument}: {', '.join(missing)} missing; an image has {', '.join(names)}.")
     boxes = np.asarray(entry["boxes"], dtype=np.float64).reshape(-1, 4)
     sides = (boxes[:, 2:] - boxes[:, :2]).clip(min=0)
     filled = {"labels": np.asarray(entry["labels"], dtype=np.int64), "boxes": boxes}
@@ -157,7 +159,7 @@ def _checked(argument: str, entry: Mapping[str, Any], more: tuple[str, ...]) -> 
         filled["iscrowd"] = np.asarray(entry.get("iscrowd", np.zeros(len(boxes))), dtype=np.int64)
     for name, values in filled.items():
         if len(values) != len(boxes):
-            raise ValueError(
+            raise InputValueError(
                 f"{argument}: an image has {len(boxes)} boxes but {len(values)} {name}; give one to each box."
             )
     return {name: values.tolist() for name, values in filled.items()}

@@ -11,6 +11,8 @@ import datasets
 import evaluate
 import numpy as np
 
+from ..errors import InputValueError
+
 _DESCRIPTION = "Share of patch neighbours, of places and of connected pieces that an attack recovered."
 
 _INPUTS = """
@@ -51,7 +53,7 @@ def order_scores(found: np.ndarray, truth: np.ndarray, shape: tuple[int, int]) -
         _check_places(name, places, shape) for name, places in (("found", found), ("truth", truth))
     )
     if len(found) != len(truth):
-        raise ValueError(
+        raise InputValueError(
             f"found: got {len(found)} places, expected one for each of the {len(truth)} patches of truth."
         )
     true_pairs, found_pairs = _pairs(truth, shape), _pairs(found, shape)
@@ -85,7 +87,7 @@ def chance_scores(num_patches: int, shape: tuple[int, int]) -> dict[str, float]:
     rows, cols = shape
     cells = rows * cols
     if not 1 <= num_patches <= cells:
-        raise ValueError(
+        raise InputValueError(
             f"num_patches: got {num_patches}, expected 1 to {cells}, the cells of shape={shape}."
         )
     ways = rows * (cols - 1) + (rows - 1) * cols
@@ -110,13 +112,13 @@ def _check_places(name: str, places: np.ndarray, shape: tuple[int, int]) -> np.n
     places = np.asarray(places)
     cells = shape[0] * shape[1]
     if places.ndim != 1 or not len(places) or places.min() < 0 or places.max() >= cells:
-        raise ValueError(
+        raise InputValueError(
             f"{name}: expected one cell from 0 to {cells - 1} for each patch, row-major in shape={shape}; "
             f"got an array of shape {places.shape}"
             + (f", {places.min()}..{places.max()}." if places.size else ".")
         )
     if len(np.unique(places)) != len(places):
-        raise ValueError(f"{name}: got a cell twice, expected a different cell for every patch.")
+        raise InputValueError(f"{name}: got a cell twice, expected a different cell for every patch.")
     return places
 
 

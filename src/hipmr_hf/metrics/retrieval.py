@@ -4,6 +4,8 @@ import datasets
 import evaluate
 import numpy as np
 
+from ..errors import InputValueError
+
 _DESCRIPTION = "Share of queries whose nearest gallery entries have the query's label."
 
 _INPUTS = """
@@ -60,7 +62,7 @@ def retrieval_chance(query_labels: np.ndarray, gallery_labels: np.ndarray) -> di
 def _same(distances: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray) -> np.ndarray:
     expected = (len(query_labels), len(gallery_labels))
     if np.shape(distances) != expected or 0 in expected:
-        raise ValueError(
+        raise InputValueError(
             f"distances: got shape {np.shape(distances)}, expected {expected}, one row for each query label "
             "and one column for each gallery label, at least one of both."
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..attacks.base import EncryptedSample, encrypt_with_truth
 from ..encryption import Encryption, MixingUp, RandomShuffling
+from ..errors import InputValueError
 
 AUDITED_SIDE = 224
 """Shorter side, in pixels, at which settings that keep each image's own size are audited."""
@@ -70,12 +71,12 @@ def effort_of(effort: str | Effort, num_images: int | None = None) -> Effort:
     """
     if isinstance(effort, str):
         if effort not in EFFORTS:
-            raise ValueError(f"effort: got {effort!r}, expected {' or '.join(map(repr, EFFORTS))}.")
+            raise InputValueError(f"effort: got {effort!r}, expected {' or '.join(map(repr, EFFORTS))}.")
         effort = EFFORTS[effort]
     if num_images is None:
         return effort
     if num_images < 1:
-        raise ValueError(f"num_images: got {num_images}, expected 1 or more images to attack.")
+        raise InputValueError(f"num_images: got {num_images}, expected 1 or more images to attack.")
     return dataclasses.replace(effort, images=num_images, candidates=max(num_images, effort.candidates))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..attacks.base import AttackResult
-from ..attacks.jigsaw import JigsawAttack
+from ..attacks.jigsaw.solver import JigsawAttack
 from ..encryption import Encryption, MixingUp, RandomShuffling
 from .bench import Effort
 from .progress import Progress
@@ -52,7 +52,7 @@ class _Inversion:
     effort: Effort
 
     def __call__(self, image: np.ndarray) -> AttackResult:
-        from ..attacks.mixing_inversion import invert_mixing
+        from ..attacks.mixing.inversion import invert_mixing
 
         return invert_mixing(image, self.encryption, steps=self.effort.smoothing_steps)
 

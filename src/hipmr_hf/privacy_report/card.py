@@ -1,17 +1,17 @@
 """Tell a dataset card what an audit with the dataset's own settings found."""
 
-import os
 from pathlib import Path
 
-from ..audit_section import AuditRow
-from ..card_renewal import with_audit
-from ..encryption import CONFIG_NAME, Encryption
+from ..encryption import Encryption
+from ..errors import InputValueError, MissingFileError
+from ..files import write_whole
+from ..hub.audit_section import AuditRow
+from ..hub.card_renewal import with_audit
+from ..layout import CARD_FILE, SETTINGS_FILE
 from .grade import said, share
 from .records import CONTROL, PICTURE, AttackRecord
 from .rendering import effort_in_words
 from .results import AuditReport, SettingsAudit
-
-_CARD = "README.md"
 
 
 def settings_of_card(folder: str | Path) -> Encryption:
@@ -21,10 +21,10 @@ def settings_of_card(folder: str | Path) -> Encryption:
         FileNotFoundError: the folder has no settings, or no card.
     """
     if not Path(folder).is_dir():
-        raise FileNotFoundError(f"card: there is no folder {folder}; name one that `hipmr encrypt` wrote.")
-    for name in (CONFIG_NAME, _CARD):
+        raise MissingFileError(f"card: there is no folder {folder}; name one that `hipmr encrypt` wrote.")
+    for name in (SETTINGS_FILE, CARD_FILE):
         if not (Path(folder) / name).is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"card: there is no {name} in {folder}; name the folder that `hipmr encrypt` wrote."
             )
     return Encryption.from_pretrained(folder)
@@ -49,15 +49,14 @@ def update_card(report: AuditReport, folder: str | Path) -> Path:
     audit = next((audit for audit in report.settings if audit.asked == encryption), None)
     if audit is None:
         names = "; ".join(audit.name for audit in report.settings)
-        raise ValueError(f"card: the dataset in {folder} has {encryption}, and the audit looked at {names}.")
+        raise InputValueError(
+            f"card: the dataset in {folder} has {encryption}, and the audit looked at {names}."
+        )
     if not report.measured or not report.valid:
-        raise ValueError("card: the audit measured nothing that can be told; its report says why.")
-    path = Path(folder) / _CARD
+        raise InputValueError("card: the audit measured nothing that can be told; its report says why.")
+    path = Path(folder) / CARD_FILE
     text = with_audit(path.read_text(encoding="utf-8"), card_rows(audit), summary(report, audit))
-    beside = path.with_name(f".{_CARD}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-    return path
+    return write_whole(path, text)
 
 
 def card_rows(audit: SettingsAudit) -> list[AuditRow]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..attacks.base import encrypt_with_truth
-from ..attacks.jigsaw import JigsawAttack
+from ..attacks.jigsaw.solver import JigsawAttack
 from ..encryption import Encryption, RandomShuffling
 from .bench import Effort, described
 from .grade import share

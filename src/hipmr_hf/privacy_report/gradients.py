@@ -28,8 +28,8 @@ def gradient_leakage(bench: Bench) -> AttackRecord:
     """Recover the middle of one encrypted image from the gradients of a small, freshly built PEViT."""
     import torch
 
-    from ..attacks.gradient_leakage import gradient_leakage as attack
-    from ..training import build_pevit
+    from ..attacks.gradients.leakage import gradient_leakage as attack
+    from ..training.classification import build_pevit
 
     encryption, encrypted = _middle(bench)
     with torch.random.fork_rng(devices=[]):

@@ -8,7 +8,7 @@ from .grade import share
 from .pictures import data_uri
 from .records import CONTROL, LINK, NAMES
 
-_TEMPLATES = Path(__file__).parent.parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 _DECIBELS = ("psnr", "psnr_aligned", "patch_psnr")
 _LIKENESS = ("likeness", "ssim", "ssim_aligned")
 

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from ..encryption import Encryption
-from ..image_reading import read_image
+from ..errors import InputValueError
+from ..images.reading import read_image
 from .bench import Effort, at_fixed_size, blind_effort, described, effort_of, set_up
 from .blind import attack_blindly
 from .controls import Control, run_controls
@@ -94,7 +95,7 @@ def privacy_report(
     clock, effort = _Clock(), effort_of(effort, num_images)
     settings = [settings] if isinstance(settings, Encryption) else list(settings)
     if not settings:
-        raise ValueError("settings: got none, expected one encryption or more.")
+        raise InputValueError("settings: got none, expected one encryption or more.")
     others = None if attacker_images is None else [read_image(image) for image in attacker_images]
     plain = [read_image(image) for image in images]
     sample = draw_sample(plain, labels, others, effort=effort, seed=seed)
@@ -136,7 +137,7 @@ def encrypted_report(
     """
     clock, effort = _Clock(), blind_effort(effort, num_images)
     if not len(images):
-        raise ValueError("images: got none, expected one or more encrypted images.")
+        raise InputValueError("images: got none, expected one or more encrypted images.")
     chosen = np.random.default_rng(seed).permutation(len(images))[: effort.images]
     encrypted = [read_image(images[number]) for number in sorted(chosen)]
     with Progress(len(encrypted), show=show_progress) as progress:

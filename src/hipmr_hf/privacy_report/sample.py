@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputValueError
 from .bench import Effort
 
 _MIN_IMAGES = 2
@@ -76,11 +77,13 @@ def draw_sample(
         (5, 5)
     """
     if len(images) < _MIN_IMAGES:
-        raise ValueError(
+        raise InputValueError(
             f"images: got {len(images)}, expected {_MIN_IMAGES} or more; an audit of less tells nothing."
         )
     if labels is not None and len(labels) != len(images):
-        raise ValueError(f"labels: got {len(labels)}, expected one for each of the {len(images)} images.")
+        raise InputValueError(
+            f"labels: got {len(labels)}, expected one for each of the {len(images)} images."
+        )
     order = np.random.default_rng(seed).permutation(len(images))
     attacked = min(effort.images, len(images))
     own = attacker_images is None

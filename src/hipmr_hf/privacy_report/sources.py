@@ -10,9 +10,10 @@ import numpy as np
 from datasets import Image, IterableDataset
 from PIL import Image as PILImage
 
-from ..image_reading import ImageReadingError, read_image
-from ..plain_source import open_source
-from ..row_encryption import file_of
+from ..dataset.rows import file_of
+from ..dataset.source import open_source
+from ..errors import InputValueError
+from ..images.reading import ImageReadingError, read_image
 
 MOST_ROWS = 20_000
 """Rows among which a sample is drawn; a larger source is read no further."""
@@ -82,7 +83,7 @@ def sample_pictures(
         read = [(_read(image, shrink), label) for image, label in kept]
     good = [(image, label) for image, label in read if image is not None]
     if not good:
-        raise ValueError(
+        raise InputValueError(
             f"SOURCE: none of the {len(read)} pictures that were sampled from it can be read; look at its "
             f"column {image_column!r}."
         )
@@ -96,12 +97,12 @@ def sample_pictures(
 def _rows(split: IterableDataset, image_column: str, label_column: str | None) -> Iterator[tuple[Any, Any]]:
     names = list(split.features)
     if image_column not in names:
-        raise ValueError(
+        raise InputValueError(
             f"image_column: got {image_column!r}, SOURCE has {', '.join(map(repr, names))}; name the column "
             "of pictures with --image-column."
         )
     if label_column is not None and label_column not in names:
-        raise ValueError(
+        raise InputValueError(
             f"label_column: got {label_column!r}, SOURCE has {', '.join(map(repr, names))}; name the column "
             "that tells what an image shows with --label-column, or leave it out."
         )

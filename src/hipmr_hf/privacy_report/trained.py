@@ -39,7 +39,7 @@ def cannot_train_on_mixtures(bench: Bench) -> str | None:
 
 def neighbour(bench: Bench) -> AttackRecord:
     """Learn which patches are neighbours, and let the solver use it."""
-    from ..attacks.neighbour import train_neighbour
+    from ..attacks.trained.neighbour import train_neighbour
 
     attacker = _train(bench, train_neighbour)
     results = [attacker(image, truth) for image, truth in _puzzles(bench)]
@@ -48,7 +48,7 @@ def neighbour(bench: Bench) -> AttackRecord:
 
 def position(bench: Bench) -> list[AttackRecord]:
     """Learn where patches use to stand; alone, and as a hint for the solver."""
-    from ..attacks.position import train_position
+    from ..attacks.trained.position import train_position
 
     attacker, size = _train(bench, train_position, aligned=True), bench.encryption.encrypted_patch_size
     alone = [attacker(image, truth) for image, truth in _puzzles(bench)]
@@ -67,14 +67,14 @@ def position(bench: Bench) -> list[AttackRecord]:
 
 def reconstruction(bench: Bench) -> AttackRecord:
     """Learn to draw the picture from the set of encrypted patches."""
-    from ..attacks.reconstruction import train_reconstruction
+    from ..attacks.trained.reconstruction import train_reconstruction
 
     return _drawn(bench, _train(bench, train_reconstruction), "reconstruction", "a trained transformer")
 
 
 def mixing_decoder(bench: Bench) -> AttackRecord:
     """Learn to undo mixing-up."""
-    from ..attacks.mixing_decoder import train_mixing_decoder
+    from ..attacks.mixing.decoder import train_mixing_decoder
 
     return _drawn(bench, _train(bench, train_mixing_decoder), "mixing_decoder", "a trained decoder")
 
@@ -86,7 +86,7 @@ def _drawn(bench: Bench, attacker: Any, name: str, title: str) -> AttackRecord:
 
 
 def _train(bench: Bench, train: Callable[..., Any], *, aligned: bool = False) -> Any:
-    from ..attacks.training_crops import TrainingCrops
+    from ..attacks.trained.training_crops import TrainingCrops
 
     crops = TrainingCrops(bench.attacker_images, bench.plain.shape[1:3], aligned=aligned, seed=bench.seed)
     seconds = bench.effort.training_seconds

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..attacks.base import split_mosaic
-from ..attacks.jigsaw import JigsawAttack, JigsawResult
+from ..attacks.jigsaw.solver import JigsawAttack, JigsawResult
 from .bench import Bench
 from .records import (
     CONTROL,
@@ -102,7 +102,7 @@ def cannot_invert(bench: Bench) -> str | None:
 
 def mixing_inversion(bench: Bench) -> AttackRecord:
     """Undo mixing-up under a smoothness prior, beside the tiled image."""
-    from ..attacks.mixing_inversion import invert_mixing
+    from ..attacks.mixing.inversion import invert_mixing
 
     results, tiles = [], []
     for number, (image, plain) in enumerate(zip(bench.sample.images, bench.plain, strict=True)):
@@ -150,7 +150,7 @@ def _shared(bench: Bench, sample: Any, *, shared: bool) -> AttackRecord:
     """Add up the evidence of all other images about the order of the first one."""
     import time
 
-    from ..attacks.shared_permutation import combined_scores
+    from ..attacks.jigsaw.shared_permutation import combined_scores
 
     attack, started = solver(bench), time.process_time()
     scores = combined_scores(attack, sample.images if shared else sample.images[1:])

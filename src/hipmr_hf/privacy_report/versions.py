@@ -13,7 +13,7 @@ def versions() -> dict[str, str | None]:
         >>> sorted(versions())[0]
         'hipmr-hf'
     """
-    from .. import __version__
+    from ..layout import __version__
 
     found = {"hipmr-hf": __version__, "python": platform.python_version(), "machine": platform.machine()}
     return found | {name: _version(name) for name in _PACKAGES}

@@ -1,0 +1,1 @@
+"""Put the patches of one shuffled image back together. Public: `solver.JigsawAttack`."""

@@ -1,0 +1,120 @@
+"""What a worker does: count and encrypt parts of a source, and write shards from what is encrypted.
+
+Workers share a folder and are told numbers. Whatever comes of them is a file that appears whole, and once:
+work that was begun twice, because a machine was given up too early, changes nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features
+
+from ..encryption.keys import SecretKey
+from ..files import whole_file
+from .job import Told, keys_of, opened
+from .parquet import write_shard
+from .parts import Part
+from .rows import DROPPED_BOXES_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
+
+_NOTES = b"hipmr"
+_PIECES = "pieces"
+_READ_ROWS = 64
+
+
+def piece_path(work: Path, part: Part) -> Path:
+    """Return where the encrypted rows of a part lie; names sort as the rows do.
+
+    Example:
+
+        >>> piece_path(Path("work"), Part("train", 3, 12)).as_posix()
+        'work/pieces/train/000003-00000012.parquet'
+    """
+    return work / _PIECES / part.split / f"{part.file:06d}-{part.number:08d}.parquet"
+
+
+def notes_of(piece: Path) -> dict[str, Any]:
+    """Read what `encrypt_part` noted in a piece."""
+    return json.loads(pq.read_metadata(piece).metadata[_NOTES])
+
+
+def count_parts(told: Told, file: tuple[str, int]) -> int:
+    """Return the number of parts that a file of a split of the source has."""
+    return opened(told).source.num_parts(*file)
+
+
+def encrypt_part(told: Told, part: Part) -> dict[str, Any]:
+    """Read, encrypt and write a part, so that plain rows never leave this process.
+
+    Returns:
+        Notes: "rows" read, "written", numbers of those "skipped" in the part, objects "dropped".
+
+    Raises:
+        RowEncryptionError: a picture cannot be encrypted; its row is counted in the part.
+        DamagedSourceError: the part cannot be read.
+    """
+    job, path = opened(told), piece_path(Path(told.work), part)
+    function, features = job.functions[part.split]
+    if path.exists():
+        return notes_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    notes = {"rows": 0, "written": 0, "skipped": [], "dropped": 0}
+    with whole_file(path, once=True) as place, pq.ParquetWriter(place, features.arrow_schema) as writer:
+        for batch in job.source.batches(part, [function.image_column, *function.kept_columns]):
+            columns = _encrypt_batch(function, batch, notes)
+            writer.write_table(pa.Table.from_pydict(columns, schema=features.arrow_schema))
+        writer.add_key_value_metadata({_NOTES: json.dumps(notes)})
+    return notes
+
+
+def _encrypt_batch(
+    function: RowEncryption, batch: dict[str, list[Any]], notes: dict[str, Any]
+) -> dict[str, list[Any]]:
+    count = len(batch[function.image_column])
+    numbers = range(notes["rows"], notes["rows"] + count)
+    columns = function(batch, numbers)
+    done = columns.pop(ROW_NUMBER_COLUMN)
+    notes["dropped"] += sum(columns.pop(DROPPED_BOXES_COLUMN))
+    notes["skipped"] += sorted(set(numbers) - set(done))
+    notes["rows"] += count
+    notes["written"] += len(done)
+    return columns
+
+
+def join_rows(told: Told, order: tuple[Sequence[tuple[str, int, int]], str]) -> None:
+    """Write a shard from rows of pieces, in order.
+
+    Args:
+        told: names the folder and the settings.
+        order: the pieces, each as (path in the shared folder, first row, row after the last), and the path of
+            the shard there.
+    """
+    pieces, shard = order
+    work = Path(told.work)
+    features = Features.from_arrow_schema(pq.read_schema(work / pieces[0][0]))
+    tables = (rows for name, first, last in pieces for rows in _rows_between(work / name, first, last))
+    with whole_file(work / shard, once=True) as place:
+        write_shard(tables, features, told.job.encryption, place, shard=Path(shard).name)
+
+
+def _rows_between(path: Path, first: int, last: int) -> Iterator[pa.Table]:
+    place = 0
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
+        for batch in file.iter_batches(batch_size=_READ_ROWS):
+            rows = batch.slice(
+                max(0, first - place), max(0, min(last, place + len(batch)) - max(first, place))
+            )
+            place += len(batch)
+            if len(rows):
+                yield pa.Table.from_batches([rows]).replace_schema_metadata(None)
+            if place >= last:
+                return
+
+
+def look_for_leaks(told: Told, order: tuple[Callable[[Any, Sequence[SecretKey]], Any], Any]) -> Any:
+    """Look into one item of a finished folder, with the key that must not be in it."""
+    function, item = order
+    return function(item, keys_of(told))

@@ -1,0 +1,309 @@
+"""One run over a pool: encrypt a source part by part, so that a killed run goes on where it stopped."""
+
+import contextlib
+import dataclasses
+import logging
+import math
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm.auto import tqdm
+
+from ..encryption.keys import SecretKey
+from ..errors import InputValueError
+from ..files import put_in_place
+from ..hub.card_renewal import save_card
+from ..hub.cards import card_of_folder
+from ..layout import DATA_FOLDER, shard_name
+from ..leaks.guard import check_no_leaks
+from .job import EncryptionJob, Told, forget, opened_source
+from .parquet import MAX_SHARD_BYTES, check_not_empty
+from .parts import Part, PartedSource
+from .pieces import count_parts, encrypt_part, join_rows, look_for_leaks, notes_of, piece_path
+from .row_order import check_can_be_shuffled, deal_rows, groups_in_memory, join_dealt
+from .rows import RowEncryptionError
+from .source import DamagedSourceError
+from .unfinished import check_is_free_or_unfinished, is_complete, unfinished_folder
+
+logger = logging.getLogger(__name__)
+
+_MAX_LOGGED_ROWS = 50
+_RESULT, _DEALT = "result", "dealt"
+
+
+class Pool(Protocol):
+    """Whoever calls the functions of a run: `local_pool.LocalPool` or `ray_pool.RayPool`."""
+
+    def put(self, told: Any) -> None:
+        """Tell what every call gets as its first argument."""
+
+    def map(self, function: Callable[[Any, Any], Any], arguments: Iterable[Any]) -> Iterator[Any]:
+        """Yield function(told, argument) for each argument, in order."""
+
+    def close(self) -> None:
+        """End what was started for the calls."""
+
+
+def encrypt_source(
+    job: EncryptionJob,
+    source: Sequence[str],
+    output_dir: Path,
+    *,
+    config_name: str | None = None,
+    num_proc: int = 1,
+    engine: str = "local",
+    key_file: str | None = None,
+    num_shards: int | None = None,
+    repo_id: str | None = None,
+    license: str | None = None,
+    on_complete: Callable[[Path], object] | None = None,
+) -> Path:
+    """Encrypt a source into a new folder, as `save_encrypted_dataset` writes it; streaming, and resumable.
+
+    A dataset card goes with it, and nothing is put in place before its bytes were inspected for leaks; what
+    could identify people is logged. Finished pieces lie beside the folder, in `.NAME.unfinished`: encrypted
+    rows only. A run with the same arguments takes them over, so that every row comes once, whatever killed
+    the run before.
+
+    With the engine "ray" all machines see the source and the output under the same paths (a source may also
+    be on the Hub). They are told numbers: plain rows are read, encrypted and written in one process, and
+    neither they nor encrypted ones pass Ray's object store. See `docs/clusters.md`.
+
+    Args:
+        job: what is done with every row.
+        source, config_name: as in `open_source`.
+        output_dir: a folder that does not exist yet or is empty; for "ray", on a file system that all
+            machines share.
+        num_proc: worker processes of the engine "local".
+        engine: "local", this machine; or "ray", all machines of a Ray cluster.
+        key_file: for "ray", a key file at this path on every machine; a key never travels, so the job has
+            none.
+        num_shards: Parquet files of each split; by default one for each 500 MB. Never more than rows.
+        repo_id: where it will be published, for the card; by default the folder's name.
+        license: for the card.
+        on_complete: called with the folder when it is complete. If it raises, a run with the same arguments
+            encrypts nothing and calls it again.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        FileInUseError: output_dir is in use; raised before any work.
+        InputValueError: an argument does not fit; or pieces of a run with other arguments are there.
+        LeakError: something in the result must not be published.
+        LostWorkerError, UnreachableError: a worker or a cluster was lost; what is finished is kept.
+        RowEncryptionError: a picture cannot be encrypted.
+
+    Example:
+
+        >>> import tempfile, PIL.Image
+        >>> from hipmr_hf import MixingUp
+        >>> parent = Path(tempfile.mkdtemp())
+        >>> (parent / "plain").mkdir()
+        >>> PIL.Image.new("RGB", (32, 32)).save(parent / "plain" / "john.png")
+        >>> job = EncryptionJob(MixingUp(patch_size=8))
+        >>> folder = encrypt_source(job, [str(parent / "plain")], parent / "encrypted")
+        >>> sorted(path.name for path in folder.rglob("*.*"))
+        ['README.md', 'encryption_config.json', 'train-00000-of-00001.parquet']
+    """
+    if num_shards is not None and num_shards < 1:
+        raise InputValueError(f"num_shards: got {num_shards}, allowed are whole numbers from 1.")
+    check_is_free_or_unfinished(output_dir)
+    job.warn()
+    keyed = _with_key(job, engine, key_file)
+    places = tuple(str(Path(place).absolute()) if Path(place).exists() else place for place in source)
+    with contextlib.ExitStack() as stack:
+        pool = _pool(engine, num_proc, with_key=keyed.key is not None)
+        stack.callback(pool.close)
+        stack.callback(forget)
+        parted = opened_source(places, config_name, job.image_column)
+        for split in parted.plain.splits.values():
+            keyed.function_for(split)  # tells what is wrong with the columns
+        work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(parted.plain.identity)))
+        if not is_complete(output_dir):  # else the run before was stopped after that
+            pool.put(_told(job, places, config_name, parted, work, key_file, keyed.key))
+            result = _encrypt(pool, job, parted, work, num_shards)
+            key_id = None if keyed.key is None else keyed.key.key_id
+            card = card_of_folder(
+                result, job.encryption, repo_id=repo_id or output_dir.name, key_id=key_id, license=license
+            )
+            save_card(card, result)
+            _inspect(pool, result, keyed.key)
+            put_in_place(result, output_dir)
+        if on_complete is not None:
+            on_complete(output_dir)
+    return output_dir
+
+
+def _with_key(job: EncryptionJob, engine: str, key_file: str | None) -> EncryptionJob:
+    if engine == "ray" and job.key is not None:
+        raise InputValueError(
+            "job: it holds a key, which never travels; give key_file, which each machine reads."
+        )
+    return job if key_file is None else dataclasses.replace(job, key=SecretKey.load(key_file))
+
+
+def _pool(engine: str, num_proc: int, *, with_key: bool) -> Pool:
+    if engine == "ray":
+        from .ray_pool import RayPool
+
+        return RayPool()
+    if engine != "local":
+        raise InputValueError(f"engine: got {engine!r}, allowed are 'local' and 'ray'.")
+    from .local_pool import LocalPool
+
+    return LocalPool(num_proc, with_key=with_key)
+
+
+def _told(
+    job: EncryptionJob,
+    places: tuple[str, ...],
+    config_name: str | None,
+    parted: PartedSource,
+    work: Path,
+    key_file: str | None,
+    key: SecretKey | None,
+) -> Told:
+    return Told(
+        job,
+        places,
+        config_name,
+        parted.plain.identity,
+        str(work.absolute()),
+        key_file=None if key_file is None else str(Path(key_file).absolute()),
+        key_id=None if key is None else key.key_id,
+    )
+
+
+def _encrypt(
+    pool: Pool, job: EncryptionJob, parted: PartedSource, work: Path, num_shards: int | None
+) -> Path:
+    """Encrypt all parts, and write them as one dataset; returns its folder."""
+    files = [(split, file) for split in parted.plain.splits for file in range(parted.num_files(split))]
+    counts = zip(files, pool.map(count_parts, files), strict=True)
+    parts = [Part(*file, i) for file, count in counts for i in range(count)]
+    notes = _encrypt_parts(pool, parts, work, parted.plain.total_rows)
+    for left in (_RESULT, _DEALT):  # of a run that was killed
+        shutil.rmtree(work / left, ignore_errors=True)
+    (work / _RESULT / DATA_FOLDER).mkdir(parents=True)
+    for split in parted.plain.splits:
+        of_split = {part: notes[part] for part in parts if part.split == split}
+        _report(split, list(of_split.values()))
+        _write_shards(pool, job, work, split, of_split, num_shards)
+    job.encryption.save_pretrained(work / _RESULT)
+    return work / _RESULT
+
+
+def _encrypt_parts(
+    pool: Pool, parts: list[Part], work: Path, total_rows: int | None
+) -> dict[Part, dict[str, Any]]:
+    notes = {part: notes_of(path) for part in parts if (path := piece_path(work, part)).exists()}
+    done = sum(note["rows"] for note in notes.values())
+    if done:
+        logger.warning("Going on after %d rows that an earlier run has finished.", done)
+    todo = [part for part in parts if part not in notes]
+    results = pool.map(encrypt_part, todo)
+    with tqdm(desc="Encrypting", unit=" rows", disable=None, initial=done, total=total_rows) as bar:
+        for part in todo:
+            with _told_by_row(part, parts, notes):
+                notes[part] = next(results)
+            bar.update(notes[part]["rows"])
+    return notes
+
+
+@contextlib.contextmanager
+def _told_by_row(part: Part, parts: list[Part], notes: dict[Part, dict[str, Any]]) -> Iterator[None]:
+    """Count rows from the beginning of the split, not of the part: all parts before it are done."""
+    try:
+        yield
+    except (RowEncryptionError, DamagedSourceError) as error:
+        before = sum(notes[other]["rows"] for other in parts if other.split == part.split and other < part)
+        raise error.in_split(part.split, before) from None
+
+
+def _report(split: str, notes: list[dict[str, Any]]) -> None:
+    """Log which rows of a split, and how many objects, are not in the result."""
+    skipped, before = [], 0
+    for note in notes:
+        skipped += [before + row for row in note["skipped"]]
+        before += note["rows"]
+    if skipped:
+        listed = ", ".join(map(str, skipped[:_MAX_LOGGED_ROWS]))
+        more = f" and {len(skipped) - _MAX_LOGGED_ROWS} more" if len(skipped) > _MAX_LOGGED_ROWS else ""
+        logger.warning("Skipped %d rows of %s: %s%s.", len(skipped), split, listed, more)
+    if dropped := sum(note["dropped"] for note in notes):
+        logger.warning("Dropped %d objects in %s whose area lies outside of the crop.", dropped, split)
+
+
+def _write_shards(
+    pool: Pool,
+    job: EncryptionJob,
+    work: Path,
+    split: str,
+    notes: dict[Part, dict[str, Any]],
+    num_shards: int | None,
+) -> None:
+    counts = {piece_path(work, part): note["written"] for part, note in notes.items()}
+    num_rows, size = sum(counts.values()), sum(path.stat().st_size for path in counts)
+    check_not_empty(split, num_rows)
+    num_shards = min(num_rows, num_shards or math.ceil(size / MAX_SHARD_BYTES))
+    shards = [f"{_RESULT}/{DATA_FOLDER}/{shard_name(split, i, num_shards)}" for i in range(num_shards)]
+    if job.shuffle_rows:
+        check_can_be_shuffled(split, size, num_shards)
+        _shuffle(pool, work, split, list(counts), shards)
+        return
+    pieces = {str(path.relative_to(work)): count for path, count in counts.items()}
+    orders = [
+        (_between(pieces, i * num_rows // num_shards, (i + 1) * num_rows // num_shards), shard)
+        for i, shard in enumerate(shards)
+    ]
+    _all(pool.map(join_rows, orders), f"Joining {split}", len(orders))
+
+
+def _between(pieces: dict[str, int], first: int, last: int) -> list[tuple[str, int, int]]:
+    """Return which rows of which pieces are the rows from `first` to before `last` of all.
+
+    Example:
+
+        >>> _between({"a": 4, "b": 0, "c": 5}, 3, 7)
+        [('a', 3, 4), ('c', 0, 3)]
+    """
+    found, before = [], 0
+    for name, count in pieces.items():
+        start, end = max(first - before, 0), min(last - before, count)
+        if start < end:
+            found.append((name, start, end))
+        before += count
+    return found
+
+
+def _shuffle(pool: Pool, work: Path, split: str, pieces: list[Path], shards: list[str]) -> None:
+    (work / _DEALT / split).mkdir(parents=True)
+    groups = groups_in_memory(pieces)
+    dealt = [f"{_DEALT}/{split}/{i:06d}.arrow" for i in range(len(groups))]
+    deals = [
+        ([str(path.relative_to(work)) for path in group], len(shards), name)
+        for group, name in zip(groups, dealt, strict=True)
+    ]
+    _all(pool.map(deal_rows, deals), f"Dealing {split} out", len(deals))
+    joins = [(dealt, i, shard) for i, shard in enumerate(shards)]
+    _all(pool.map(join_dealt, joins), f"Joining {split}", len(joins))
+
+
+def _all(results: Iterator[Any], what: str, count: int) -> None:
+    for _ in tqdm(results, desc=what, unit=" files", disable=None, total=count):
+        pass
+
+
+def _inspect(pool: Pool, folder: Path, key: SecretKey | None) -> None:
+    """Refuse a folder that leaks, and log what could identify people."""
+
+    def each(function: Callable[[Any, Sequence[SecretKey]], Any], items: Sequence[Any]) -> Iterator[Any]:
+        results = pool.map(look_for_leaks, [(function, item) for item in items])
+        return iter(tqdm(results, desc="Searching for leaks", unit=" parts", disable=None, total=len(items)))
+
+    report = check_no_leaks(folder, keys=[] if key is None else [key], each=each)
+    for remark in report.remarks:
+        logger.warning("Before you publish it: %s", remark)

@@ -1,0 +1,317 @@
+"""Cards that say how images were encrypted, what was measured, and what is not protected."""
+
+import dataclasses
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pyarrow.parquet as pq
+from datasets import Features, Image
+from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
+
+from ..encryption import Encryption
+from ..errors import InputValueError
+from ..layout import DATA_FOLDER, split_of
+from .audit_section import AuditRow, audit_section
+from .card_renewal import BEGIN, END
+from .limits import what_is_not_protected, what_viewers_see
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_TAGS = ["hipmr-hf", "perceptual-encryption"]
+_CITATION = """@article{hao2023human,
+  title   = {Human-imperceptible, Machine-recognizable Images},
+  author  = {Hao, Fusheng and others},
+  journal = {arXiv preprint arXiv:2306.03679},
+  year    = {2023}
+}"""
+_METHODS = {
+    "rs": "**Random shuffling (RS)**: the patches of each image in a random order of its own.",
+    "rs+mi": "**Random shuffling of mixed patches (RS+MI)**: each patch becomes the mean of its sub-patches, "
+    "and the patches of each image stand in a random order of their own.",
+    "mi": "**Mixing-up (MI)**: each patch becomes the mean of its sub-patches and keeps its place.",
+}
+_AUTO_CLASSES = {
+    "image-classification": "AutoModelForImageClassification",
+    "object-detection": "AutoModelForObjectDetection",
+}
+_SIZES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetFacts:
+    """What a dataset card tells.
+
+    Args:
+        repo_id: where it is, or will be, on the Hub.
+        encryption: its settings.
+        splits: rows of each split.
+        columns: type of each column, in words.
+        key_id: id of the key, if one was used; it is no secret, and tells a wrong key at once.
+        image_format: "png", "jpeg" or "webp".
+        license: an identifier of the Hub's list.
+        gated_prompt: what people must agree to before they get access.
+        audit: attacks that were tried on it.
+    """
+
+    repo_id: str
+    encryption: Encryption
+    splits: Mapping[str, int]
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    key_id: str | None = None
+    image_format: str | None = None
+    license: str | None = None
+    gated_prompt: str | None = None
+    audit: Sequence[AuditRow] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFacts:
+    """What a model card tells.
+
+    Args:
+        repo_id: where it is, or will be, on the Hub.
+        encryption: settings of the images it was trained on.
+        task: "image-classification" or "object-detection".
+        metrics: measured values by name; a prefix "eval_" is dropped, and what is no metric is left out.
+        baselines: measured values of what it is compared with, by description.
+        dataset_name: the encrypted dataset, if it is on the Hub.
+        evaluated_on: the images behind the values, such as "the 1,500 images of the split test".
+        training_command: as from `shareable_command.shareable_command`.
+        base_model: the checkpoint it started from, if it is on the Hub.
+        num_parameters: of the model.
+        license: an identifier of the Hub's list.
+        audit: attacks that were tried on the images.
+    """
+
+    repo_id: str
+    encryption: Encryption
+    task: str = "image-classification"
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    dataset_name: str | None = None
+    evaluated_on: str | None = None
+    training_command: str | None = None
+    base_model: str | None = None
+    num_parameters: int | None = None
+    license: str | None = None
+    audit: Sequence[AuditRow] = ()
+
+
+def dataset_card(facts: DatasetFacts) -> DatasetCard:
+    """Render the card of an encrypted dataset.
+
+    Example:
+
+        >>> from hipmr_hf import MixingUp
+        >>> card = dataset_card(DatasetFacts("me/scans", MixingUp(), {"train": 120}))
+        >>> card.data.size_categories, "What this does not protect" in card.text
+        ('n<1K', True)
+    """
+    keyed = facts.key_id is not None
+    return DatasetCard.from_template(
+        _dataset_metadata(facts),
+        template_path=_TEMPLATES / "dataset_card.md",
+        title=facts.repo_id.split("/")[-1],
+        repo_id=facts.repo_id,
+        num_rows=f"{sum(facts.splits.values()):,}",
+        splits=facts.splits,
+        columns=facts.columns,
+        image_format={"png": "PNG", "jpeg": "JPEG", "webp": "lossless WebP"}.get(facts.image_format),
+        randomness=_randomness(facts.encryption, keyed),
+        audit=audit_section(facts.audit) if facts.audit else None,
+        **_shared(facts.encryption, keyed),
+    )
+
+
+def card_of_folder(
+    folder: Path,
+    encryption: Encryption,
+    *,
+    repo_id: str,
+    key_id: str | None = None,
+    license: str | None = None,
+) -> DatasetCard:
+    """Render the card of an encrypted dataset that lies in a folder, from what its shards hold.
+
+    Args:
+        folder: as `save_encrypted_dataset` writes it.
+        encryption, repo_id, key_id, license: as in `DatasetFacts`.
+    """
+    splits: dict[str, int] = {}
+    for path in sorted((folder / DATA_FOLDER).iterdir()):
+        split = split_of(path.name)
+        splits[split] = splits.get(split, 0) + pq.read_metadata(path).num_rows
+    features = Features.from_arrow_schema(pq.read_schema(path))
+    columns = {name: column_in_words(feature) for name, feature in features.items()}
+    image_format = _image_format(path, features)
+    return dataset_card(DatasetFacts(repo_id, encryption, splits, columns, key_id, image_format, license))
+
+
+def _image_format(shard: Path, features: Features) -> str | None:
+    """Read from a shard's first image which format they have."""
+    (name,) = (name for name, feature in features.items() if isinstance(feature, Image))
+    with pq.ParquetFile(shard, pre_buffer=False) as file:
+        first = next(file.iter_batches(batch_size=1, columns=[name]), None)
+    if first is None:
+        return None
+    with PIL.Image.open(io.BytesIO(first.column(0)[0].as_py()["bytes"])) as image:
+        return image.format.lower()
+
+
+def model_card(facts: ModelFacts) -> ModelCard:
+    """Render the card of a model that was trained on encrypted images.
+
+    Raises:
+        ValueError: the task has no model here.
+
+    Example:
+
+        >>> from hipmr_hf import RandomShuffling
+        >>> card = model_card(ModelFacts("me/pevit", RandomShuffling(), metrics={"eval_accuracy": 0.913}))
+        >>> card.data.eval_results[0].metric_value, "| this model | 0.913 |" in card.text
+        (0.913, True)
+    """
+    if facts.task not in _AUTO_CLASSES:
+        raise InputValueError(f"task: got {facts.task!r}, allowed are {', '.join(map(repr, _AUTO_CLASSES))}.")
+    metrics = _metrics(facts.metrics)
+    rows = {"this model": metrics, **{name: _metrics(values) for name, values in facts.baselines.items()}}
+    results = [
+        {"name": name, "cells": [_number(values.get(metric)) for metric in metrics]}
+        for name, values in rows.items()
+    ]
+    return ModelCard.from_template(
+        _model_metadata(facts, metrics),
+        template_path=_TEMPLATES / "model_card.md",
+        title=facts.repo_id.split("/")[-1],
+        repo_id=facts.repo_id,
+        description=_description(facts),
+        auto_class=_AUTO_CLASSES[facts.task],
+        metric_names=list(metrics),
+        results=results if metrics else [],
+        evaluated_on=facts.evaluated_on,
+        training_command=facts.training_command,
+        audit=facts.audit,
+        **_shared(facts.encryption, keyed=False),
+    )
+
+
+def column_in_words(feature: Any) -> str:
+    """Describe the type of a column.
+
+    Example:
+
+        >>> from datasets import ClassLabel
+        >>> column_in_words(ClassLabel(names=["cat", "dog"]))
+        'one of 2 classes'
+    """
+    if hasattr(feature, "names"):
+        return f"one of {len(feature.names)} classes"
+    if type(feature).__name__ == "Image":
+        return "encrypted image"
+    if isinstance(feature, dict):
+        return f"lists of {', '.join(feature)}"
+    return "bytes" if getattr(feature, "dtype", "") == "binary" else getattr(feature, "dtype", "list")
+
+
+def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:
+    tasks = {"label": "image-classification", "objects": "object-detection"}
+    optional = {"license": facts.license, "extra_gated_prompt": facts.gated_prompt}
+    configs = [{"split": name, "path": f"data/{name}-*"} for name in facts.splits]
+    return DatasetCardData(
+        task_categories=[task for column, task in tasks.items() if column in facts.columns] or None,
+        size_categories=_size_category(sum(facts.splits.values())),
+        tags=_TAGS,
+        configs=[{"config_name": "default", "data_files": configs}],
+        encryption=_settings(facts.encryption) | ({"key_id": facts.key_id} if facts.key_id else {}),
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+
+
+def _model_metadata(facts: ModelFacts, metrics: Mapping[str, float]) -> ModelCardData:
+    results = [
+        EvalResult(
+            task_type=facts.task,
+            dataset_type=facts.dataset_name or "encrypted-images",
+            dataset_name=(facts.dataset_name or "encrypted images").split("/")[-1],
+            metric_type="accuracy" if name.endswith("accuracy") else name,
+            metric_name=name,
+            metric_value=value,
+        )
+        for name, value in metrics.items()
+    ]
+    optional = {"license": facts.license, "base_model": facts.base_model, "datasets": facts.dataset_name}
+    return ModelCardData(
+        library_name="transformers",
+        pipeline_tag=facts.task,
+        tags=[*_TAGS, facts.task],
+        metrics=sorted({result.metric_type for result in results}) or None,
+        model_name=facts.repo_id.split("/")[-1] if results else None,
+        eval_results=results or None,
+        encryption=_settings(facts.encryption),
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+
+
+def _shared(encryption: Encryption, keyed: bool) -> dict[str, Any]:
+    strategy = (
+        "rs+mi" if encryption.strategy == "rs" and encryption.sub_patch_grid > 1 else encryption.strategy
+    )
+    return {
+        "begin": BEGIN,
+        "end": END,
+        "method": _METHODS[strategy],
+        "settings": _settings(encryption),
+        "to_the_eye": what_viewers_see(encryption),
+        "limits": what_is_not_protected(encryption, keyed=keyed),
+        "citation": _CITATION,
+    }
+
+
+def _settings(encryption: Encryption) -> dict[str, Any]:
+    return {name: value for name, value in encryption.to_dict().items() if name != "format_version"}
+
+
+def _randomness(encryption: Encryption, keyed: bool) -> str:
+    if not encryption.draws_randomness:
+        return "These settings draw no randomness."
+    if keyed:
+        return "The permutations come from a secret key and the nonce in each row; the key is not published."
+    return "The permutations were drawn from the operating system's entropy and kept by nobody."
+
+
+def _description(facts: ModelFacts) -> str:
+    parameters = f" of {facts.num_parameters:,} parameters" if facts.num_parameters else ""
+    data = f" from [{facts.dataset_name}](https://hf.co/datasets/{facts.dataset_name})"
+    start = f", starting with [{facts.base_model}](https://hf.co/{facts.base_model})"
+    return (
+        f"A vision transformer{parameters} for {facts.task.replace('-', ' ')}, trained with hipmr-hf on "
+        f"perceptually encrypted images{data if facts.dataset_name else ''}"
+        f"{start if facts.base_model else ''}. "
+        "Neither this training nor the model's use needs a plain image."
+    )
+
+
+def _metrics(values: Mapping[str, float]) -> dict[str, float]:
+    named = {name.removeprefix("eval_"): value for name, value in values.items()}
+    return {
+        name: float(value)
+        for name, value in named.items()
+        if "accuracy" in name or re.match(r"m?ap\b|map_", name)
+    }
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def _size_category(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), "n>10M")

@@ -1,0 +1,271 @@
+"""Look into the files that are about to be published, for anything that must not be in them."""
+
+import dataclasses
+import functools
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.utils import filter_repo_objects
+
+from ..encryption import Encryption
+from ..encryption.keys import SecretKey
+from ..errors import InputValueError, MissingFileError, UserError, hub_told
+from ..layout import CARD_FILE, DATA_FOLDER, SETTINGS_FILE, key_id_in, split_of
+from .parquet import FoundInRows, holds_key, inspect_rows, row_groups, schema_leaks
+
+Each = Callable[[Callable[[Any, Sequence[SecretKey]], Any], Sequence[Any]], Iterable[Any]]
+"""Calls a function on each of some items and on the keys that must not be in it; yields results in order."""
+
+# What the Hub and its client add to a folder, and says nothing of the data.
+_HARMLESS = (".gitattributes", ".gitignore", ".cache/huggingface/")
+_TEXT = (".md", ".json", ".txt", ".yaml", ".yml", ".py", ".cff", ".jsonl", ".csv")
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".dcm", ".avif", ".heic")
+_KEY_FILE = b"hipmr-hf secret key"
+# It begins with plain letters, which are searched for 30 times as fast as a word border is.
+_TOKEN = re.compile(rb"hf_(?<=\bhf_)[A-Za-z0-9]{30,}\b")
+_LOCAL_PATH = re.compile(rb"(?:/(?:home|Users|root|mnt|tmp|scratch)/|\b[A-Z]:\\Users\\)[^\s\"'`<>)]+")
+_READ_BYTES = 2**24
+
+
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    """Something that must not be published.
+
+    Args:
+        place: file, and column and row where there are such.
+        reason: what it is and what to do; never the content itself.
+    """
+
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+@dataclasses.dataclass(frozen=True)
+class LeakReport:
+    """What was found in a folder.
+
+    Args:
+        leaks: what must not be published.
+        remarks: what may be published, and could identify people: a person must decide.
+        num_rows: rows whose every value was looked at.
+    """
+
+    leaks: tuple[Leak, ...]
+    remarks: tuple[Leak, ...]
+    num_rows: int
+
+    def __str__(self) -> str:
+        lines = [f"LEAK {leak}" for leak in self.leaks] + [f"note {remark}" for remark in self.remarks]
+        return "\n".join(
+            [*lines, f"{self.num_rows} rows, {len(self.leaks)} leaks, {len(self.remarks)} notes"]
+        )
+
+
+class LeakError(InputValueError):
+    """A folder holds something that must not be published."""
+
+
+def one_after_the_other(
+    function: Callable[[Any, Sequence[SecretKey]], Any], items: Sequence[Any], keys: Sequence[SecretKey]
+) -> Iterator[Any]:
+    """Look into items in this process, one after the other."""
+    return (function(item, keys) for item in items)
+
+
+def find_leaks(
+    folder: str | os.PathLike, *, keys: Sequence[SecretKey] = (), each: Each | None = None
+) -> LeakReport:
+    """Inspect a folder as it would be published: the bytes of every file, every row of every Parquet file.
+
+    Leaks: plain pictures (a second image column, arrays or other bytes, picture files, images of a wrong size
+    or whose patches continue each other); paths and file names, in values or metadata; EXIF, ICC, XMP,
+    comments, text chunks or trailing bytes in an image; a key or an access token; keyed rows without a nonce,
+    or two with one; pickled files, such as Trainer's `training_args.bin`; files that nobody expects. A folder
+    without data is taken for a checkpoint. Files that its `.gitignore` keeps off the Hub are named, and are
+    no leaks.
+
+    It finds what it looks for, and is no proof that nothing else is there.
+
+    Args:
+        folder: of an encrypted dataset or of a checkpoint; or one Parquet file.
+        keys: keys whose bytes must not be in any file.
+        each: calls a function on many items, with these keys as second argument, such as on a pool; by
+            default one after the other.
+
+    Returns:
+        Leaks, and remarks on columns that could identify people: free text, unique values, times, class
+        names, row order.
+
+    Raises:
+        InputValueError: the folder is empty.
+        MissingFileError: there is no such folder.
+
+    Example:
+
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "john_doe.png").touch()
+        >>> print(find_leaks(folder).leaks[0])
+        john_doe.png: a picture file beside the data may be plain; remove it.
+    """
+    folder, each = Path(folder), each or functools.partial(one_after_the_other, keys=keys)
+    paths = _files_in(folder)
+    kept_at_home = files_kept_at_home(folder, paths)
+    published = {name: path for name, path in paths.items() if name not in kept_at_home}
+    found = each(_inspect_file, list(published.items()))
+    leaks = [Leak(name, why) for name, reasons in zip(published, found, strict=True) for why in reasons]
+    remarks = [Leak(name, "stays off the Hub, as .gitignore says.") for name in sorted(kept_at_home)]
+    splits = _splits(published)
+    encryption = _read_settings(folder, leaks) if splits else None
+    num_rows = 0
+    for name, shards in splits.items():
+        keyed = _is_keyed(folder)
+        leaks += [
+            Leak(f"{name}, {at}", why) for shard in shards for at, why in schema_leaks(shard, keyed=keyed)
+        ]
+        rows = FoundInRows()
+        for part in each(inspect_rows, row_groups(shards, encryption)):
+            rows.join(part)
+        leaks += [Leak(f"{name}, {place}", reason) for place, reason in rows.leaks()]
+        remarks += [Leak(f"{name}, {place}", reason) for place, reason in rows.remarks()]
+        num_rows += rows.num_rows
+    return LeakReport(tuple(dict.fromkeys(leaks)), tuple(remarks), num_rows)
+
+
+def find_leaks_in_repo(
+    repo_id: str,
+    *,
+    repo_type: str = "dataset",
+    revision: str | None = None,
+    token: str | None = None,
+    keys: Sequence[SecretKey] = (),
+) -> LeakReport:
+    """Download a repository of the Hub into a folder that goes away, and inspect it like `find_leaks`."""
+    from huggingface_hub import snapshot_download
+
+    with tempfile.TemporaryDirectory(prefix="hipmr-") as folder:
+        with hub_told(f"{repo_type} {repo_id}"):
+            snapshot_download(repo_id, repo_type=repo_type, revision=revision, token=token, local_dir=folder)
+        return find_leaks(folder, keys=keys)
+
+
+def check_no_leaks(
+    folder: str | os.PathLike, *, keys: Sequence[SecretKey] = (), each: Each | None = None
+) -> LeakReport:
+    """Inspect a folder like `find_leaks`, and refuse it if anything was found.
+
+    Raises:
+        LeakError: there is a leak; the message tells the first and how many there are.
+    """
+    report = find_leaks(folder, keys=keys, each=each)
+    if report.leaks:
+        raise LeakError(
+            f"{folder} must not be published: {report.leaks[0]} ({len(report.leaks)} leaks; "
+            f"`hipmr leaks {folder}` lists them)"
+        )
+    return report
+
+
+def files_kept_at_home(folder: Path, names: Iterable[str]) -> set[str]:
+    """Return the files that a folder's `.gitignore` keeps out of every push from it.
+
+    The Hub's client asks which files of a commit are ignored, and sends none of these. Fewer patterns are
+    understood here than there: what is in doubt counts as published.
+    """
+    ignored = folder / ".gitignore"
+    if not ignored.is_file():
+        return set()
+    patterns = [line for line in ignored.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if any(pattern.startswith("!") for pattern in patterns):
+        return set()
+    names = list(names)
+    return set(names) - set(filter_repo_objects(names, ignore_patterns=patterns))
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    if folder.is_file():
+        return {folder.name: folder}
+    if not folder.is_dir():
+        raise MissingFileError(f"folder: {folder} is no folder; give one, or a repository on the Hub.")
+    paths = {
+        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    if not paths:
+        raise InputValueError(
+            f"folder: there is no file in {folder}, so there is nothing to inspect; check the path."
+        )
+    return paths
+
+
+def _splits(paths: dict[str, Path]) -> dict[str, list[Path]]:
+    """Group the parquet files by folder and split; those of other names are a split of their own."""
+    splits: dict[str, list[Path]] = {}
+    for name, path in paths.items():
+        if path.suffix == ".parquet":
+            folder, split = name.rpartition("/")[0], split_of(path.name)
+            here = folder in ("", DATA_FOLDER)
+            group = name if split is None else split if here else f"{folder}/{split}"
+            splits.setdefault(group, []).append(path)
+    return splits
+
+
+def _read_settings(folder: Path, leaks: list[Leak]) -> Encryption | None:
+    try:
+        return Encryption.from_pretrained(folder if folder.is_dir() else folder.parent)
+    except MissingFileError:
+        reason = "missing, so nothing says that the images are encrypted; encrypt with `hipmr encrypt`."
+    except UserError as error:
+        reason = f"cannot be read: {error}"
+    leaks.append(Leak(SETTINGS_FILE, reason))
+    return None
+
+
+def _is_keyed(folder: Path) -> bool:
+    card = folder / CARD_FILE
+    return card.is_file() and key_id_in(card.read_text(encoding="utf-8")) is not None
+
+
+def _inspect_file(file: tuple[str, Path], keys: Sequence[SecretKey]) -> list[str]:
+    return list(_in_file(*file, keys))
+
+
+def _in_file(name: str, path: Path, keys: Sequence[SecretKey]) -> Iterator[str]:
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        if not (name.startswith(f"{DATA_FOLDER}/") and split_of(path.name)):
+            yield "its name is not that of a shard, and may be the source's; write it with `hipmr encrypt`."
+    elif suffix in _PICTURES:
+        yield "a picture file beside the data may be plain; remove it."
+    elif suffix in _PICKLES:
+        yield "a pickled file may hold paths and settings of your machine; remove it."
+    elif suffix not in (*_TEXT, ".safetensors") and not name.startswith(_HARMLESS):
+        yield "nobody expects this file here; remove it."
+    yield from _in_bytes(path, is_text=suffix in _TEXT, keys=keys)
+
+
+def _in_bytes(path: Path, *, is_text: bool, keys: Sequence[SecretKey]) -> Iterator[str]:
+    found = set()
+    for piece in _overlapping_pieces(path):
+        if _KEY_FILE in piece or any(holds_key(piece, key) for key in keys):
+            found.add("it holds a secret key; remove it, and use another key from now on.")
+        if _TOKEN.search(piece):
+            found.add("it holds what looks like an access token; remove it, and revoke the token.")
+        if is_text and _LOCAL_PATH.search(piece):
+            found.add("it holds a path of a local file system; take it out.")
+    yield from sorted(found)
+
+
+def _overlapping_pieces(path: Path) -> Iterator[bytes]:
+    """Read a file in pieces that share some bytes, so that nothing hides between two."""
+    tail = b""
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            yield tail + piece
+            tail = piece[-128:]

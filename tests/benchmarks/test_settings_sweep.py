@@ -1,0 +1,80 @@
+"""The search for settings that hold: what is swept, and that the page tells what was measured."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a benchmark by name, as it is when it runs as a script."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+def setting(handcrafted, trained=None, *, chance=0.01, **knobs):
+    """A record of the sweep with one top-1 for each of two photographs."""
+
+    def record(found):
+        scores = [{"pair_top1": one, "neighbour": chance} for one in found]
+        return {
+            "runs": [{"scores": one, "chance": {"pair_top1": chance, "neighbour": chance}} for one in scores]
+        }
+
+    plain = {"patch_size": 16, "interval": 0, "drop_ratio": 0.0, "sub_patch_grid": 1}
+    plain |= {"sub_patch_symmetries": False, "patch_normalization": False}
+    made = {"knobs": plain | knobs, "pixels": 16, "kept": 1.0, "handcrafted": record(handcrafted)}
+    if trained is not None:
+        made["trained"] = record(trained) | {"effort": {"cpu_seconds": 60.0}}
+    return made
+
+
+def test_every_swept_setting_is_valid_and_comes_once(benchmark):
+    module = benchmark("settings_sweep")
+    made = [module.parse_setting(name) for name in module.sweep()]
+
+    assert len(made) == len(set(made)) > 50
+    assert {one.patch_size for one in made} == {8, 14, 16, 28, 32}
+    assert {one.interval for one in made} == {0, 2, 4, 8}
+    assert {one.drop_ratio for one in made} == {0.0, 0.25, 0.5, 0.75}
+    assert {one.sub_patch_grid for one in made} == {1, 2, 4}
+
+
+def test_a_setting_holds_only_if_the_trained_attacker_fails_too(benchmark):
+    table = benchmark("settings_table")
+    swept = {"a": setting([0.011, 0.012]), "b": setting([0.011, 0.012], [0.05, 0.07], interval=4)}
+
+    assert "**In none of them" in table.verdict(swept)
+    assert "patch 16, interval 4: 6.0 times chance" in table.verdict(swept)
+
+    swept["c"] = setting([0.011, 0.012], [0.012, 0.013], interval=8)
+
+    assert "**patch 16, interval 8 (1.2)**" in table.verdict(swept)
+
+
+def test_the_table_puts_what_leaks_least_first(benchmark):
+    swept = {"open": setting([0.9, 0.8]), "closed": setting([0.02, 0.03], interval=8)}
+
+    rows = benchmark("settings_table").table(swept).splitlines()[2:]
+
+    assert [row.split(" | ")[0] for row in rows] == ["| patch 16, interval 8", "| patch 16"]
+    assert rows[1].split(" | ")[4] == "0.850 ± 0.050"
+
+
+def test_the_page_shows_the_measured_sweep(benchmark):
+    module, table = benchmark("settings_sweep"), benchmark("settings_table")
+
+    assert benchmark("pages").told(table.MARK, table.PAGE) == table.rendered(
+        module.load_results(module.RESULTS)
+    )
+
+
+def test_readme_counts_what_was_swept(benchmark):
+    module = benchmark("settings_sweep")
+    swept = module.load_results(module.RESULTS)
+    trained = sum("trained" in one for one in swept.values())
+    told = benchmark("pages").README.read_text()
+    assert f"[A search over {len(swept)} settings]" in told and f"each of the {trained} that leak" in told

@@ -1,0 +1,77 @@
+"""What cards say about limits is what the benchmarks measured, and the pages show the same."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from hipmr_hf.encryption import MixingUp, RandomShuffling
+from hipmr_hf.hub import limits
+
+ROOT = Path(__file__).resolve().parents[2]
+MIXED = {"sub_patch_grid": 2, "sub_patch_symmetries": True, "patch_normalization": True}
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a benchmark by name, as it is when it runs as a script."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+@pytest.fixture
+def linkage():
+    return json.loads((ROOT / "benchmarks" / "results" / "linkage.json").read_text())
+
+
+def test_linked_crops_are_those_that_were_measured(linkage):
+    found = {(one["task"], one["setting"]): one["top1"] for one in linkage["linked"]}
+    for row, told in limits.LINKED_CROPS.items():
+        measured = [found[f"same scene, overlap {overlap}", row] for overlap in ("0.5", "0")]
+        assert told == pytest.approx(measured, abs=0.0051), row
+
+
+def test_every_candidate_was_found_under_every_setting(linkage):
+    rows = [one for one in linkage["linked"] if one["task"] == "same picture"]
+
+    assert len(rows) == len(limits.LINKED_CROPS)
+    assert all(one["top1"] == 1 and one["queries"] == limits.CANDIDATES for one in rows)
+
+
+def test_reusing_a_permutation_was_fatal_and_fresh_ones_were_chance(linkage):
+    """The positive control of the key design, as published."""
+    many = [one for one in linkage["shared_permutation"] if one["images"] == 100]
+    for one in many:
+        hardened = "normalization" in one["setting"]
+        if one["shared"]:
+            assert one["neighbour"] > (4 * one["chance"] if hardened else 0.95), one["setting"]
+        else:
+            assert one["neighbour"] < one["chance"] + 0.03, one["setting"]
+
+
+def test_the_page_shows_the_measured_linkage(benchmark, linkage):
+    table = benchmark("linkage_table")
+
+    assert benchmark("pages").told(table.MARK, table.PAGE) == table.rendered(linkage)
+
+
+@pytest.mark.parametrize(
+    ("encryption", "row"),
+    [
+        (RandomShuffling(), "RS"),
+        (RandomShuffling(interval=2), "RS, interval of a quarter patch"),
+        (RandomShuffling(interval=4, drop_ratio=0.5), "RS, drop .5"),
+        (RandomShuffling(sub_patch_grid=2), "RS+MI"),
+        (RandomShuffling(**MIXED), "RS+MI, symmetries, normalization"),
+        (RandomShuffling(patch_normalization=True), "RS+MI, symmetries, normalization"),
+        (MixingUp(), "MI"),
+        (MixingUp(**MIXED), "MI, symmetries, normalization"),
+    ],
+    ids=str,
+)
+def test_cards_tell_the_linkage_of_settings_like_theirs(encryption, row):
+    sentence = limits.what_is_not_protected(encryption)[1]
+
+    assert limits._linkage_row(encryption) == row
+    assert all(f"{limits._share(found)} " in sentence for found in limits.LINKED_CROPS[row])
