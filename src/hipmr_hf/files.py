@@ -14,13 +14,13 @@ from .errors import FileInUseError, InputValueError
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 # No loader takes a file or folder of this name for data, whatever happens while it is written.
-_UNFINISHED = ".incomplete"
+UNFINISHED = ".incomplete"
 
 
 def beside(path: Path) -> Path:
     """Return a new hidden name on the same file system, for what will be renamed to `path`."""
     path = path.absolute()
-    return path.with_name(f".{path.name}{_UNFINISHED}-{secrets.token_hex(4)}")
+    return path.with_name(f".{path.name}{UNFINISHED}-{secrets.token_hex(4)}")
 
 
 @contextlib.contextmanager

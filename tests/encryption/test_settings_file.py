@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
-from hipmr_hf.encryption import SETTINGS_FILE
+from hipmr_hf.layout import SETTINGS_FILE
 
 SETTINGS = [
     RandomShuffling(),

@@ -14,7 +14,7 @@ from datasets.utils.py_utils import convert_file_size_to_int
 from ..encryption.base import Encryption
 from ..encryption.keys import SecretKey
 from ..errors import InputTypeError, InputValueError
-from ..files import whole_folder
+from ..files import UNFINISHED, whole_folder
 from ..hub.card_renewal import save_card
 from ..hub.cards import card_of_folder
 from ..images.reading import read_image
@@ -155,7 +155,7 @@ def _write_split(
             _check_images(group.column(image_column), encryption, split)
             if writer is None or written + group.nbytes > max_bytes:
                 stack.close()
-                paths.append(folder / f"{split}-{len(paths):05d}")
+                paths.append(folder / f"{split}-{len(paths):05d}{UNFINISHED}")
                 writer, written = stack.enter_context(pq.ParquetWriter(paths[-1], schema)), 0
             writer.write_table(group.cast(schema))
             written += group.nbytes
