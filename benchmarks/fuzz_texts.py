@@ -12,8 +12,9 @@ import numpy as np
 from mutations import mutate
 
 from hipmr_hf.dataset.unfinished import place_of, unfinished_folder
-from hipmr_hf.encryption import CONFIG_NAME, Encryption, MixingUp, RandomShuffling, Sides
+from hipmr_hf.encryption import Encryption, MixingUp, RandomShuffling, Sides
 from hipmr_hf.encryption.keys import SecretKey
+from hipmr_hf.layout import SETTINGS_FILE
 
 _SETTINGS = (
     RandomShuffling(),
@@ -114,7 +115,7 @@ class SettingsFiles:
             AssertionError: settings that were accepted do not come back from their own dictionary.
             Exception: any error but the documented TypeError and ValueError.
         """
-        path = Path(self.place.name) / CONFIG_NAME
+        path = Path(self.place.name) / SETTINGS_FILE
         path.write_bytes(file)
         try:
             settings = Encryption.from_pretrained(self.place.name)

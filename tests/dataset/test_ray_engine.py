@@ -141,7 +141,7 @@ def test_the_command_shuffles_rows_over_a_number_of_shards(nodes, parquet, tmp_p
     assert sorted(labels) == list(range(1200))
     assert labels != sorted(labels) and labels[:300] != sorted(labels[:300])
     assert len(list((tmp_path / "out" / "data").iterdir())) == 4
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.account.json"]
 
 
 def test_killed_workers_lose_and_double_nothing(nodes, parquet, tmp_path):
@@ -150,7 +150,7 @@ def test_killed_workers_lose_and_double_nothing(nodes, parquet, tmp_path):
     def kill() -> None:
         deadline = time.monotonic() + 120
         while len(killed) < 2 and time.monotonic() < deadline:
-            begun = list(tmp_path.glob(".out.unfinished/*.parquet.*"))
+            begun = list(tmp_path.glob(".out.unfinished/pieces/*/.*incomplete*"))
             for worker in nodes.workers() if begun else []:
                 worker.kill()
                 killed.append(worker.pid)
@@ -162,7 +162,7 @@ def test_killed_workers_lose_and_double_nothing(nodes, parquet, tmp_path):
     killer.join()
     assert len(killed) >= 2
     assert labels_in(tmp_path / "out") == list(range(1200))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.account.json"]
 
 
 def test_damaged_pictures_are_named_or_left_out_and_a_run_goes_on(nodes, parquet, tmp_path, caplog):

@@ -9,7 +9,8 @@ import pytest
 
 from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.dataset.unfinished import place_of, unfinished_folder
-from hipmr_hf.encryption import CONFIG_NAME, Encryption, Sides
+from hipmr_hf.encryption import Encryption, Sides
+from hipmr_hf.layout import SETTINGS_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,7 +100,7 @@ def test_mutated_pngs_come_past_their_check_sums(fuzz):
     "text", ["[" * 100_000, '{"a":' * 5000, '{"format_version": ' + "[" * 950 + "]" * 950]
 )
 def test_settings_nested_too_deeply_are_refused(tmp_path, text):
-    (tmp_path / CONFIG_NAME).write_text(text)
+    (tmp_path / SETTINGS_FILE).write_text(text)
     with pytest.raises((TypeError, ValueError), match=r"not valid JSON|format_version"):
         Encryption.from_pretrained(tmp_path)
 
