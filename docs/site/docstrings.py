@@ -7,12 +7,12 @@ import griffe
 
 
 def with_examples(text: str) -> str:
-    """Return the docstring with its example, which comes last, as the section "Examples:" of griffe.
+    r"""Return the docstring with its example, which comes last, as the section "Examples:" of griffe.
 
     Example:
 
-        >>> with_examples("Add.\\n\\nExample:\\n\\n>>> 1 + 1\\n2")
-        'Add.\\n\\nExamples:\\n    >>> 1 + 1\\n    2'
+        >>> with_examples("Add.\n\nExample:\n\n>>> 1 + 1\n2")
+        'Add.\n\nExamples:\n    >>> 1 + 1\n    2'
     """
     parts = re.split(r"Example:\n+|(?<=\n\n)(?=>>> )", text, maxsplit=1)
     inside = textwrap.indent(textwrap.dedent(parts[-1]), "    ")
@@ -20,12 +20,12 @@ def with_examples(text: str) -> str:
 
 
 def without_ticks(text: str) -> str:
-    """Return the docstring with the types of its arguments bare, where transformers' style ticks them.
+    r"""Return the docstring with the types of its arguments bare, where transformers' style ticks them.
 
     Example:
 
-        >>> without_ticks("Args:\\n    width (`int`, defaults to `8`): Of `it`.")
-        'Args:\\n    width (int, defaults to 8): Of `it`.'
+        >>> without_ticks("Args:\n    width (`int`, defaults to `8`): Of `it`.")
+        'Args:\n    width (int, defaults to 8): Of `it`.'
     """
     return re.sub(r"^ +\w+ \(.*?\):", lambda match: match[0].replace("`", ""), text, flags=re.MULTILINE)
 
