@@ -8,8 +8,9 @@ from datasets import Dataset, Features, Image, Value
 
 from hipmr_hf import RandomShuffling, SecretKey
 from hipmr_hf.dataset.job import EncryptionJob, Told, forget
+from hipmr_hf.dataset.join import join_rows
 from hipmr_hf.dataset.parts import Part
-from hipmr_hf.dataset.pieces import count_parts, encrypt_part, join_rows
+from hipmr_hf.dataset.pieces import count_parts, encrypt_part
 from hipmr_hf.dataset.row_order import deal_rows, join_dealt
 from hipmr_hf.dataset.rows import RowEncryptionError
 from hipmr_hf.dataset.source import open_source

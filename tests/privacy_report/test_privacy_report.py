@@ -15,12 +15,13 @@ import pytest
 
 from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.privacy_report import FULL, QUICK, Effort, encrypted_report, privacy_report
-from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of, sweep
+from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of
 from hipmr_hf.privacy_report.controls import easy_settings, run_controls
 from hipmr_hf.privacy_report.grade import level, said
 from hipmr_hf.privacy_report.pictures import contact_sheet
 from hipmr_hf.privacy_report.records import LINK, AttackRecord
 from hipmr_hf.privacy_report.sample import draw_sample
+from hipmr_hf.privacy_report.sweep import sweep
 
 EASY = RandomShuffling(image_size=112, patch_size=28)
 HARD = RandomShuffling(

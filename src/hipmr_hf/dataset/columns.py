@@ -1,15 +1,19 @@
 """Decide which columns of a dataset may leave with its encrypted images, and what they hold then."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import ClassLabel, Features, Image, LargeList, List, Value
 
-from ..encryption import Encryption
 from ..encryption.boxes import published_fields
 from ..errors import InputTypeError, InputValueError
 from ..layout import DEFAULT_KEEP_COLUMNS, NONCE_COLUMN, OBJECTS_COLUMN
-from .rows import RowEncryption
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
+    from .rows import RowEncryption
 
 
 def check_columns(

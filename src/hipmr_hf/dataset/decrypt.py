@@ -1,7 +1,10 @@
 """Undo the encryption of a keyed dataset, for the holder of its key."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import datasets
 import numpy as np
@@ -10,8 +13,7 @@ import pyarrow.parquet as pq
 from datasets import Features, Image, IterableDataset
 from tqdm.auto import tqdm
 
-from ..encryption import Encryption
-from ..encryption.keys import SecretKey
+from ..encryption.base import Encryption
 from ..errors import FileInUseError, InputValueError
 from ..files import whole_folder
 from ..hub.publishing import card_on_the_hub
@@ -19,6 +21,9 @@ from ..images.reading import read_image
 from ..images.writing import encode_image
 from ..layout import CARD_FILE, DATA_FOLDER, NONCE_COLUMN, key_id_in, shard_name
 from .source import without_torch
+
+if TYPE_CHECKING:
+    from ..encryption.keys import SecretKey
 
 _BATCH_ROWS = 64
 

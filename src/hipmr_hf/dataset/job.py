@@ -1,15 +1,16 @@
 """What a run does with every row, and what its workers are told of it."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import Features
 
-from ..encryption import Encryption
 from ..encryption.keys import SecretKey
 from ..errors import InputValueError
 from ..images.writing import check_image_format, warn_of_smear
@@ -17,8 +18,11 @@ from ..layout import DEFAULT_KEEP_COLUMNS, OBJECTS_COLUMN, __version__
 from .columns import check_columns, encrypted_features
 from .rows import RowEncryption
 from .source import PlainSource, open_source
-from .sources.listing import SourceOptions
-from .sources.splits import Split
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
+    from .sources.listing import SourceOptions
+    from .sources.splits import Split
 
 # Changes when pieces are cut or written in another way, so that no run goes on with pieces of another kind.
 _PIECES = 2

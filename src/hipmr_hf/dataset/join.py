@@ -1,20 +1,29 @@
 """Join pieces to the shards of a split, in order or at random."""
 
+from __future__ import annotations
+
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features
 from tqdm.auto import tqdm
 
+from ..files import whole_file
 from ..layout import DATA_FOLDER, shard_name
-from .parquet import MAX_SHARD_BYTES, check_not_empty
-from .pieces import join_rows
-from .pool import Pool
+from .parquet import MAX_SHARD_BYTES, check_not_empty, write_shard
 from .row_order import check_can_be_shuffled, deal_rows, groups_in_memory, join_dealt
 
+if TYPE_CHECKING:
+    from .job import Told
+    from .pool import Pool
+
 RESULT, _DEALT = "result", "dealt"
+_READ_ROWS, _READ_BYTES = 64, 2**26
 
 
 def begin_result(work: Path) -> None:
@@ -86,3 +95,38 @@ def _shuffle(pool: Pool, work: Path, split: str, pieces: list[Path], shards: lis
 def _all(results: Iterator[Any], what: str, count: int) -> None:
     for _ in tqdm(results, desc=what, unit=" files", disable=None, total=count):
         pass
+
+
+def join_rows(told: Told, order: tuple[Sequence[tuple[str, int, int]], str]) -> None:
+    """Write a shard from rows of pieces, in order.
+
+    Args:
+        told: names the folder and the settings.
+        order: the pieces, each as (path in the shared folder, first row, row after the last), and the path of
+            the shard there.
+    """
+    pieces, shard = order
+    work = Path(told.work)
+    features = Features.from_arrow_schema(pq.read_schema(work / pieces[0][0]))
+    tables = (rows for name, first, last in pieces for rows in _rows_between(work / name, first, last))
+    with whole_file(work / shard, once=True) as place:
+        write_shard(tables, features, told.job.encryption, place, shard=Path(shard).name)
+
+
+def _rows_at_once(path: Path, num_rows: int) -> int:
+    mean = path.stat().st_size / max(1, num_rows)
+    return max(1, min(_READ_ROWS, int(_READ_BYTES / max(1.0, mean))))
+
+
+def _rows_between(path: Path, first: int, last: int) -> Iterator[pa.Table]:
+    place = 0
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
+        for batch in file.iter_batches(batch_size=_rows_at_once(path, file.metadata.num_rows)):
+            rows = batch.slice(
+                max(0, first - place), max(0, min(last, place + len(batch)) - max(first, place))
+            )
+            place += len(batch)
+            if len(rows):
+                yield pa.Table.from_batches([rows]).replace_schema_metadata(None)
+            if place >= last:
+                return

@@ -11,7 +11,7 @@ import multiprocess
 import numpy as np
 from datasets import DatasetInfo, Features, Image, Value
 
-from ..encryption import Encryption
+from ..encryption.base import Encryption
 from ..encryption.keys import SecretKey, as_key
 from ..errors import InputTypeError, InputValueError
 from ..images.writing import check_image_format, warn_of_smear

@@ -1,10 +1,13 @@
 """Write an encrypted dataset as a folder that `load_dataset` reads: wholly, or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import datasets
 import pyarrow as pa
@@ -12,14 +15,16 @@ import pyarrow.parquet as pq
 from datasets import Features, Image
 from datasets.utils.py_utils import convert_file_size_to_int
 
-from ..encryption.base import Encryption
-from ..encryption.keys import SecretKey
 from ..errors import InputTypeError, InputValueError
 from ..files import UNFINISHED, whole_folder
 from ..hub.card_renewal import save_card
 from ..hub.cards import card_of_folder
 from ..images.reading import read_image
 from ..layout import DATA_FOLDER, SPLIT_PATTERN, shard_name
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
+    from ..encryption.keys import SecretKey
 
 MAX_SHARD_BYTES = 500 * 10**6
 _READ_ROWS = 32

@@ -1,28 +1,29 @@
-"""What a worker does: count and encrypt parts of a source, and write shards from what is encrypted.
+"""What a worker does with parts of a source: count and encrypt them, and look for leaks.
 
 Workers share a folder and are told numbers. Whatever comes of them is a file that appears whole, and once:
 work that was begun twice, because a machine was given up too early, changes nothing.
 """
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features
 
-from ..encryption.keys import SecretKey
 from ..files import whole_file
 from .job import Told, keys_of, opened
-from .parquet import write_shard
 from .parts import Part, batches_of, num_parts
 from .rows import DROPPED_BOXES_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
 
+if TYPE_CHECKING:
+    from ..encryption.keys import SecretKey
+
 _NOTES = b"hipmr"
 _PIECES = "pieces"
-_READ_ROWS, _READ_BYTES = 64, 2**26
 
 
 def piece_path(work: Path, part: Part) -> Path:
@@ -87,41 +88,6 @@ def _encrypt_batch(
     notes["skipped"] += refused
     notes["rows"] += count
     return columns
-
-
-def join_rows(told: Told, order: tuple[Sequence[tuple[str, int, int]], str]) -> None:
-    """Write a shard from rows of pieces, in order.
-
-    Args:
-        told: names the folder and the settings.
-        order: the pieces, each as (path in the shared folder, first row, row after the last), and the path of
-            the shard there.
-    """
-    pieces, shard = order
-    work = Path(told.work)
-    features = Features.from_arrow_schema(pq.read_schema(work / pieces[0][0]))
-    tables = (rows for name, first, last in pieces for rows in _rows_between(work / name, first, last))
-    with whole_file(work / shard, once=True) as place:
-        write_shard(tables, features, told.job.encryption, place, shard=Path(shard).name)
-
-
-def _rows_at_once(path: Path, num_rows: int) -> int:
-    mean = path.stat().st_size / max(1, num_rows)
-    return max(1, min(_READ_ROWS, int(_READ_BYTES / max(1.0, mean))))
-
-
-def _rows_between(path: Path, first: int, last: int) -> Iterator[pa.Table]:
-    place = 0
-    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
-        for batch in file.iter_batches(batch_size=_rows_at_once(path, file.metadata.num_rows)):
-            rows = batch.slice(
-                max(0, first - place), max(0, min(last, place + len(batch)) - max(first, place))
-            )
-            place += len(batch)
-            if len(rows):
-                yield pa.Table.from_batches([rows]).replace_schema_metadata(None)
-            if place >= last:
-                return
 
 
 def look_for_leaks(told: Told, order: tuple[Callable[[Any, Sequence[SecretKey]], Any], Any]) -> Any:

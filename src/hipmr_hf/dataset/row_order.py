@@ -3,10 +3,13 @@
 Every order is as likely as any other. The randomness is the operating system's.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +19,10 @@ from datasets import Features
 from ..encryption.keys import WORD_BYTES, fresh_streams, permutations_from
 from ..errors import InputValueError
 from ..files import whole_file
-from .job import Told
 from .parquet import write_shard
+
+if TYPE_CHECKING:
+    from .job import Told
 
 _ENDS = b"hipmr"
 # Rows that are put into random order at once, and the most that Arrow can move in one column.

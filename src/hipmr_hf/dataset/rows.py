@@ -1,14 +1,15 @@
 """Turn one batch of plain rows into encrypted rows: the function that `datasets` maps."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from datasets.utils.file_utils import xopen
 
-from ..encryption import Encryption
 from ..encryption.box_formats import suspicious, to_coco
 from ..encryption.boxes import OBJECT_FIELDS, as_lists, move_objects
 from ..encryption.keys import SecretKey, new_nonce
@@ -16,6 +17,9 @@ from ..errors import InputValueError
 from ..images.reading import ImageReadingError, read_image
 from ..images.writing import encode_image
 from ..layout import NONCE_COLUMN, OBJECTS_COLUMN, __version__
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
 
 # Carried through the map and dropped after it, so that the counts are right when the result comes from a
 # cache.
@@ -46,7 +50,7 @@ class RowEncryptionError(InputValueError):
             "Mend or remove the row, or leave such rows out with on_error='skip' (--on-error skip)."
         )
 
-    def in_split(self, split: str, before: int) -> "RowEncryptionError":
+    def in_split(self, split: str, before: int) -> RowEncryptionError:
         """Return the same error, with the row counted from the beginning of its split."""
         return RowEncryptionError(self.args[0] + before, self.args[1], split)
 
@@ -136,7 +140,7 @@ class RowEncryption:
         kept = {name: columns[name][position] for name in self.kept_columns}
         return {"image": columns[self.image_column][position], "kept": kept}
 
-    def _attempt(self, step: "Callable[[_Row], None]", row: "_Row") -> None:
+    def _attempt(self, step: Callable[[_Row], None], row: _Row) -> None:
         """Do a step on a row; a row that cannot be encrypted raises here or stays without a file."""
         try:
             return step(row)
@@ -146,7 +150,7 @@ class RowEncryption:
         if self.on_error == "raise":
             raise RowEncryptionError(row.number, row.reason)
 
-    def _prepare(self, row: "_Row") -> None:
+    def _prepare(self, row: _Row) -> None:
         plain = read_image(file_of(row.image))
         height, width = plain.shape[:2]
         pixels = self.encryption.prepare(plain)
@@ -169,7 +173,7 @@ class RowEncryption:
             return fields
         return {**fields, "bbox": [to_coco(box, self.box_format, size) for box in fields["bbox"]]}
 
-    def _encrypt(self, stack: "list[_Row]") -> None:
+    def _encrypt(self, stack: list[_Row]) -> None:
         pixels = np.stack([row.pixels for row in stack])
         nonces = None if self.key is None else [new_nonce() for _ in stack]
         # Nonces of 16 random bytes do not come twice, and need not be remembered by each worker.
@@ -178,11 +182,11 @@ class RowEncryption:
             row.pixels, row.nonce = encrypted[i], nonces[i] if nonces else None
             self._attempt(self._write, row)
 
-    def _write(self, row: "_Row") -> None:
+    def _write(self, row: _Row) -> None:
         row.file = encode_image(row.pixels, self.image_format, jpeg_quality=self.jpeg_quality)
         row.pixels = None
 
-    def _collect(self, rows: "list[_Row]") -> dict[str, list[Any]]:
+    def _collect(self, rows: list[_Row]) -> dict[str, list[Any]]:
         done = [row for row in rows if row.file is not None]
         # Fresh bytes and no path: with a path, `datasets` may store the plain file or its name instead.
         columns: dict[str, list[Any]] = {

@@ -1,11 +1,13 @@
 """One run over a pool: encrypt a source part by part, so that a killed run goes on where it stopped."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
@@ -19,12 +21,14 @@ from .job import EncryptionJob, Told, forget, opened_source
 from .join import RESULT, begin_result, write_shards
 from .parts import Part
 from .pieces import count_parts, encrypt_part, look_for_leaks, notes_of, piece_path
-from .pool import Pool
 from .rows import RowEncryptionError
 from .source import DamagedSourceError, PlainSource, source_path
 from .sources.account import account_path
 from .sources.listing import SourceOptions
 from .unfinished import check_is_free_or_unfinished, is_complete, unfinished_folder
+
+if TYPE_CHECKING:
+    from .pool import Pool
 
 logger = logging.getLogger(__name__)
 

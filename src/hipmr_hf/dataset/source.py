@@ -7,10 +7,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
+from datasets import Features, Image
 
 from ..errors import InputValueError, MissingFileError, UserError, hub_told
 from ..layout import split_of
@@ -251,15 +253,25 @@ def _listed(
     tree: Tree, listing: Listing, options: SourceOptions, *, only: set[str] | None = None
 ) -> PlainSource:
     """Account for every file: a row, or skipped with a reason; a picture that is neither is our mistake."""
-    rows = {name for split in listing.rows.values() for name, _ in split}
+    taken = {name for split in listing.rows.values() for name, _ in split}
     names = only or set(tree.names) | set(tree.odd)
     skipped = dict(tree.odd) if only is None else {}
-    for name in sorted(names - rows - set(skipped)):
+    for name in sorted(names - taken - set(skipped)):
         skipped[name] = listing.skipped.get(name) or ("hidden" if is_hidden(name) else "no picture")
-    splits: dict[str, ListedSplit] = listing.splits(tree, options.image_column)
+    splits = {
+        split: _listed_split(tree, listing, rows, options) for split, rows in listing.rows.items() if rows
+    }
     if not splits:
         raise InputValueError(f"SOURCE: as {listing.layout}, it has no row; mend it, or say how it is meant.")
     return PlainSource(splits, tree.identity, listing.layout, account_of(skipped, len(names)))
+
+
+def _listed_split(
+    tree: Tree, listing: Listing, rows: Sequence[tuple[str, dict[str, Any]]], options: SourceOptions
+) -> ListedSplit:
+    columns = {column: [values[column] for _, values in rows] for column in listing.features}
+    features = Features({options.image_column: Image(), **listing.features})
+    return ListedSplit(tree, [name for name, _ in rows], columns, features, listing.box_format)
 
 
 def _split_of_file(path: Path) -> str:

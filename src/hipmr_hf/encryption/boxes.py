@@ -1,13 +1,17 @@
 """Let the boxes of objects follow their pixels through resize, crop and mixing-up."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import InputValueError
-from .placement import Placement
+
+if TYPE_CHECKING:
+    from .placement import Placement
 
 # Of an annotation only these fields are published. Others can name the source (ids of a public dataset) or
 # draw the outline of what is in the picture (segmentation), and would not follow the resize anyway.
@@ -46,6 +50,7 @@ def move_boxes(
 
     Example:
 
+        >>> from hipmr_hf.encryption import Placement
         >>> placement = Placement(resized_height=50, resized_width=100, top=0, left=20, height=48, width=64)
         >>> boxes = [[60, 20, 40, 40], [0, 0, 30, 30]]
         >>> move_boxes(boxes, placement, image_size=(100, 200), sub_patch_grid=2)
@@ -85,6 +90,7 @@ def move_objects(
 
     Example:
 
+        >>> from hipmr_hf.encryption import Placement
         >>> placement = Placement(resized_height=32, resized_width=32, top=0, left=0, height=32, width=32)
         >>> objects = {"id": [7], "bbox": [[4, 4, 8, 6]], "category": [1]}
         >>> move_objects(objects, placement, image_size=(32, 32), sub_patch_grid=2)

@@ -1,7 +1,9 @@
 """Random shuffling (RS): the patches of an image in random order."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -10,8 +12,10 @@ from ..errors import InputValueError
 from . import keys, patches
 from .base import Draw, Encryption, ImageLike
 from .checks import check_array, check_divides, check_image_size, check_whole
-from .keys import SecretKey
 from .tones import order_among
+
+if TYPE_CHECKING:
+    from .keys import SecretKey
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Read a random sample of an owner's pictures, and of their labels, from wherever `hipmr encrypt` reads."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image as PILImage
@@ -12,9 +14,11 @@ from PIL import Image as PILImage
 from ..dataset.rows import file_of
 from ..dataset.source import open_source
 from ..dataset.sources.listing import SourceOptions
-from ..dataset.sources.splits import Split
 from ..errors import InputValueError
 from ..images.reading import ImageReadingError, read_image
+
+if TYPE_CHECKING:
+    from ..dataset.sources.splits import Split
 
 MOST_ROWS = 20_000
 """Rows among which a sample is drawn; a larger source is read no further."""

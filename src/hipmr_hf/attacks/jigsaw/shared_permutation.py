@@ -7,16 +7,21 @@ Chuman, Kurihara, Kiya, "On the security of block scrambling-based EtC systems a
 attacks", ICASSP 2017, warn of.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputValueError
 from ..base import split_mosaic
 from .pair_scores import pair_scores
-from .solver import JigsawAttack, JigsawResult
 from .weights import weights_for
+
+if TYPE_CHECKING:
+    from .solver import JigsawAttack, JigsawResult
 
 
 def combined_scores(attack: JigsawAttack, images: np.ndarray) -> np.ndarray:

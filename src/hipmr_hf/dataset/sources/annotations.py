@@ -14,7 +14,7 @@ from datasets import ClassLabel, List, Value
 from ...errors import InputValueError
 from ...images.reading import ImageReadingError
 from .kinds import suffix_of
-from .listing import SPLIT_NAMES, Listing, split_name
+from .listing import Listing, split_in, split_name
 from .tree import Tree, read_file
 
 _MAX_TEXT_BYTES = 2**20
@@ -136,13 +136,6 @@ def _found(places: Mapping[str, list[str]], file_name: str, split: str) -> str:
     if len(ending) > 1:
         raise InputValueError(f"SOURCE: an annotation names {path}, and there are {len(ending)} such files.")
     return ending[0] if ending else path
-
-
-def split_in(path: str, default: str | None = None) -> str:
-    """Return the split that a file or folder name tells, such as `instances_val2017`."""
-    words = re.findall(r"[a-z]+", PurePosixPath(path).name.lower().removesuffix(".json"))
-    found = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
-    return found or default or split_name(PurePosixPath(path).stem)
 
 
 # YOLO

@@ -1,6 +1,11 @@
 """Which files are pictures, by their names or first bytes."""
 
-from .tree import Tree
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .tree import Tree
 
 READABLE_SUFFIXES = frozenset(
     [

@@ -1,15 +1,17 @@
 """What a layout makes of a tree: rows by split, and every other file with the reason why it is none."""
 
+from __future__ import annotations
+
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
-from datasets import ClassLabel, Features, Image
+from datasets import ClassLabel
 
 from ...errors import InputValueError
 from ...layout import SPLIT_PATTERN
-from .splits import ListedSplit
-from .tree import Tree
 
 # What folders of a split are called, and what the split is called then.
 SPLIT_NAMES = {
@@ -58,20 +60,6 @@ class Listing:
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     box_format: str | None = None
 
-    def splits(self, tree: Tree, image_column: str) -> dict[str, ListedSplit]:
-        """Make the splits, rows in the order of the files' names where the layout has no other."""
-        return {
-            split: ListedSplit(
-                tree,
-                [name for name, _ in rows],
-                {column: [values[column] for _, values in rows] for column in self.features},
-                Features({image_column: Image(), **self.features}),
-                self.box_format,
-            )
-            for split, rows in self.rows.items()
-            if rows
-        }
-
 
 def split_name(folder: str) -> str:
     """Return the split that a folder is, by the names that people use; other names stay.
@@ -108,3 +96,10 @@ def label_features(names: Sequence[str]) -> dict[str, ClassLabel]:
 def class_numbers(names: Sequence[str]) -> Mapping[str, int]:
     """Number classes in the order of their names."""
     return {name: i for i, name in enumerate(sorted(set(names)))}
+
+
+def split_in(path: str, default: str | None = None) -> str:
+    """Return the split that a file or folder name tells, such as `instances_val2017`."""
+    words = re.findall(r"[a-z]+", PurePosixPath(path).name.lower().removesuffix(".json"))
+    found = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
+    return found or default or split_name(PurePosixPath(path).stem)

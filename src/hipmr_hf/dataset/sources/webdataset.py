@@ -9,9 +9,8 @@ import pyarrow as pa
 from datasets import Features
 
 from ...errors import InputValueError
-from .annotations import split_in
 from .kinds import READABLE_SUFFIXES, is_hidden
-from .listing import Listing
+from .listing import Listing, split_in
 from .tree import TarTree, files_identity, read_file
 
 # What stands in a sample beside its picture, and the column that it becomes.
