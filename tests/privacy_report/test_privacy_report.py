@@ -254,7 +254,7 @@ def test_a_write_that_fails_leaves_nothing(report, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("hipmr_hf.privacy_report.saving.put_in_place", fail)
+    monkeypatch.setattr("hipmr_hf.files.put_in_place", fail)
     with pytest.raises(OSError, match="No space"):
         report.save(tmp_path / "report")
     assert list(tmp_path.iterdir()) == []

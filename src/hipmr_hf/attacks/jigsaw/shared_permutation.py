@@ -37,6 +37,7 @@ def combined_scores(attack: JigsawAttack, images: np.ndarray) -> np.ndarray:
         in one image is no proof against a pair.
 
     Example:
+        >>> from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
         >>> from hipmr_hf.encryption import RandomShuffling
         >>> attack = JigsawAttack(RandomShuffling(image_size=32, patch_size=16))
         >>> combined_scores(attack, np.zeros((3, 32, 32, 3), np.uint8)).shape
@@ -64,6 +65,7 @@ def attack_shared_permutation(
         ValueError: no images.
 
     Example:
+        >>> from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
         >>> from hipmr_hf.encryption import RandomShuffling
         >>> attack = JigsawAttack(RandomShuffling(image_size=32, patch_size=16), rounds=1, steps=10)
         >>> attack_shared_permutation(attack, np.zeros((3, 32, 32, 3), np.uint8)).effort["images"]

@@ -122,6 +122,7 @@ def train_neighbour(
         ValueError: encrypted patches of 1 pixel, or no time.
 
     Example:
+        >>> from hipmr_hf.attacks.trained.training_crops import TrainingCrops
         >>> from hipmr_hf import RandomShuffling
         >>> from sklearn.datasets import load_sample_image
         >>> settings = RandomShuffling(image_size=64, patch_size=16)

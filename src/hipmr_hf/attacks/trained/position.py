@@ -144,6 +144,7 @@ def train_position(
         TypeError: an encryption that does not shuffle.
 
     Example:
+        >>> from hipmr_hf.attacks.trained.training_crops import TrainingCrops
         >>> from hipmr_hf import RandomShuffling
         >>> ramps = [np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)]
         >>> settings = RandomShuffling(image_size=64, patch_size=32)

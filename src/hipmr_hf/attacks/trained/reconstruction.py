@@ -193,6 +193,7 @@ def train_reconstruction(
         progress: called with the fraction done and a few words.
 
     Example:
+        >>> from hipmr_hf.attacks.trained.training_crops import TrainingCrops
         >>> from hipmr_hf import MixingUp
         >>> ramps = [np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)]
         >>> settings, crops = MixingUp(patch_size=16), TrainingCrops(ramps, (32, 32))
