@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm.auto import tqdm
-
 from ..encryption.keys import SecretKey
 from ..errors import InputValueError
 from ..files import put_in_place
@@ -18,6 +16,7 @@ from ..hub.card_renewal import save_card
 from ..hub.cards import card_of_folder
 from ..layout import DATA_FOLDER, shard_name
 from ..leaks.guard import check_no_leaks
+from ..progress.bars import progress_bar
 from .job import EncryptionJob, Told, forget, opened_source
 from .parquet import MAX_SHARD_BYTES, check_not_empty
 from .parts import Part, PartedSource
@@ -205,7 +204,7 @@ def _encrypt_parts(
         logger.warning("Going on after %d rows that an earlier run has finished.", done)
     todo = [part for part in parts if part not in notes]
     results = pool.map(encrypt_part, todo)
-    with tqdm(desc="Encrypting", unit=" rows", disable=None, initial=done, total=total_rows) as bar:
+    with progress_bar(what="Encrypting", unit="rows", total=total_rows, done=done) as bar:
         for part in todo:
             with _told_by_row(part, parts, notes):
                 notes[part] = next(results)
@@ -293,7 +292,7 @@ def _shuffle(pool: Pool, work: Path, split: str, pieces: list[Path], shards: lis
 
 
 def _all(results: Iterator[Any], what: str, count: int) -> None:
-    for _ in tqdm(results, desc=what, unit=" files", disable=None, total=count):
+    for _ in progress_bar(results, what=what, unit="files", total=count):
         pass
 
 
@@ -302,7 +301,7 @@ def _inspect(pool: Pool, folder: Path, key: SecretKey | None) -> None:
 
     def each(function: Callable[[Any, Sequence[SecretKey]], Any], items: Sequence[Any]) -> Iterator[Any]:
         results = pool.map(look_for_leaks, [(function, item) for item in items])
-        return iter(tqdm(results, desc="Searching for leaks", unit=" parts", disable=None, total=len(items)))
+        return iter(progress_bar(results, what="Searching for leaks", unit="parts", total=len(items)))
 
     report = check_no_leaks(folder, keys=[] if key is None else [key], each=each)
     for remark in report.remarks:
