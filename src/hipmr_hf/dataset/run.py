@@ -23,7 +23,7 @@ from .parts import Part, PartedSource
 from .pieces import count_parts, encrypt_part, join_rows, look_for_leaks, notes_of, piece_path
 from .row_order import check_can_be_shuffled, deal_rows, groups_in_memory, join_dealt
 from .rows import RowEncryptionError
-from .source import DamagedSourceError
+from .source import DamagedSourceError, PlainSource
 from .unfinished import check_is_free_or_unfinished, is_complete, unfinished_folder
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ def encrypt_source(
     num_shards: int | None = None,
     repo_id: str | None = None,
     license: str | None = None,
+    on_start: Callable[[PlainSource], object] | None = None,
     on_complete: Callable[[Path], object] | None = None,
 ) -> Path:
     """Encrypt a source into a new folder, as `save_encrypted_dataset` writes it; streaming, and resumable.
@@ -82,6 +83,8 @@ def encrypt_source(
         num_shards: Parquet files of each split; by default one for each 500 MB. Never more than rows.
         repo_id: where it will be published, for the card; by default the folder's name.
         license: for the card.
+        on_start: called with the source when all arguments are found to fit, before the work; not if a run
+            before this one has done it all.
         on_complete: called with the folder when it is complete. If it raises, a run with the same arguments
             encrypts nothing and calls it again.
 
@@ -122,6 +125,8 @@ def encrypt_source(
             keyed.function_for(split)  # tells what is wrong with the columns
         work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(parted.plain.identity)))
         if not is_complete(output_dir):  # else the run before was stopped after that
+            if on_start is not None:
+                on_start(parted.plain)
             pool.put(_told(job, places, config_name, parted, work, key_file, keyed.key))
             result = _encrypt(pool, job, parted, work, num_shards)
             key_id = None if keyed.key is None else keyed.key.key_id
@@ -201,7 +206,8 @@ def _encrypt_parts(
     notes = {part: notes_of(path) for part in parts if (path := piece_path(work, part)).exists()}
     done = sum(note["rows"] for note in notes.values())
     if done:
-        logger.warning("Going on after %d rows that an earlier run has finished.", done)
+        of_all = "" if total_rows is None else f" of {total_rows:,}"
+        logger.warning("Going on: an earlier run has finished %s%s rows.", f"{done:,}", of_all)
     todo = [part for part in parts if part not in notes]
     results = pool.map(encrypt_part, todo)
     with progress_bar(what="Encrypting", unit="rows", total=total_rows, done=done) as bar:

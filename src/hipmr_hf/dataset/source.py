@@ -70,7 +70,7 @@ def open_source(
     away with the context.
 
     Args:
-        source: one folder, one Hub repository, or any number of parquet files.
+        source: one folder, one Hub repository (or REPO_ID@REVISION), or any number of parquet files.
         image_column: a column of image files' bytes that does not say so is taken for pictures.
         config_name: configuration of a Hub dataset that has several.
 
@@ -192,6 +192,7 @@ def _what_to_load(source: Sequence[str], config_name: str | None) -> tuple[dict,
 def _on_the_hub(repo_id: str, config_name: str | None) -> tuple[dict, str]:
     from huggingface_hub import HfApi
 
+    repo_id, _, revision = repo_id.partition("@")  # no name on the Hub has that sign
     if Path(repo_id).exists():
         raise InputValueError(
             f"SOURCE: {repo_id} is neither a folder nor a parquet file; give the folder that it lies in."
@@ -200,7 +201,7 @@ def _on_the_hub(repo_id: str, config_name: str | None) -> tuple[dict, str]:
         with hub_told(
             f"SOURCE: there is no folder or parquet file {repo_id} here, and on the Hub, dataset {repo_id}"
         ):
-            commit = HfApi().dataset_info(repo_id).sha
+            commit = HfApi().dataset_info(repo_id, revision=revision or None).sha
     except MissingFileError as error:
         raise MissingFileError(
             f"SOURCE: {repo_id} is neither a folder, nor a parquet file, nor a dataset on the Hub that your "

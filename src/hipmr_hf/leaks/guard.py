@@ -124,7 +124,7 @@ def find_leaks(
     remarks = [Leak(name, "stays off the Hub, as .gitignore says.") for name in sorted(kept_at_home)]
     splits = _splits(published)
     encryption = _read_settings(folder, leaks) if splits else None
-    num_rows = 0
+    num_rows, said = 0, dict[tuple[str, str], list[str]]()
     for name, shards in splits.items():
         keyed = _is_keyed(folder)
         leaks += [
@@ -134,8 +134,10 @@ def find_leaks(
         for part in each(inspect_rows, row_groups(shards, encryption)):
             rows.join(part)
         leaks += [Leak(f"{name}, {place}", reason) for place, reason in rows.leaks()]
-        remarks += [Leak(f"{name}, {place}", reason) for place, reason in rows.remarks()]
+        for remark in rows.remarks():  # the same column of several splits is worth one
+            said.setdefault(remark, []).append(name)
         num_rows += rows.num_rows
+    remarks += [Leak(f"{', '.join(names)}, {place}", reason) for (place, reason), names in said.items()]
     return LeakReport(tuple(dict.fromkeys(leaks)), tuple(remarks), num_rows)
 
 
