@@ -1,10 +1,14 @@
 """The `hipmr` command: reads arguments, runs one of `commands`, and turns bad input into one line."""
 
 import argparse
+import contextlib
 import difflib
+import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import NoReturn
 
 from .commands import COMMANDS
@@ -14,6 +18,14 @@ from .layout import __version__
 _INTERRUPTED = 130
 _BAD_INPUT = 2
 _OUR_MISTAKE = 1
+
+
+# What systems and terminals end a program with; it then cleans up as it does when interrupted.
+_ENDINGS = ("SIGTERM", "SIGHUP")
+
+
+class _Ended(BaseException):
+    """A signal that ends the program."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 where a check found something, or after a mistake of the program itself, with its traceback; 2
         for bad input or a Hub that refuses it or breaks off, with one line on the standard error; 130 when
-        interrupted.
+        interrupted, 143 when terminated, after what is half done was cleared away.
 
     Example:
 
@@ -91,10 +103,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return options.run(options) or 0
+        with _signals_raise():
+            return options.run(options) or 0
     except KeyboardInterrupt:
         print("hipmr: interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except _Ended as ended:
+        print(f"hipmr: ended by {signal.Signals(ended.args[0]).name}", file=sys.stderr)
+        return 128 + ended.args[0]
     except Exception as error:
         if _is_bad_input(error):
             print(f"hipmr: error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
@@ -106,6 +122,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return _OUR_MISTAKE
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Have the signals that end a program raise instead, so that nothing plain is left half done."""
+    process, before = os.getpid(), {}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:
+            raise _Ended(number)
+        signal.signal(number, signal.SIG_DFL)  # a worker, which was forked with this handler
+        os.kill(os.getpid(), number)
+
+    for name in _ENDINGS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            with contextlib.suppress(ValueError):  # not the main thread
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _is_bad_input(error: Exception) -> bool:

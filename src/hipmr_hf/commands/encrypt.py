@@ -242,13 +242,13 @@ def _tell_after(
 
 def _for_good(options: argparse.Namespace, job: "EncryptionJob", key: "SecretKey | None") -> str:
     if key is None:
-        return "nobody can undo this encryption; keep your own pictures."
+        return "without a key you cannot bring the pictures back from it; keep your own."
     if job.encryption.losses:
         return (
             f"{', '.join(job.encryption.losses)} lost pixels, and key {key.key_id} does not bring them back; "
-            "keep your own pictures."
+            "keep your own."
         )
     return (
         f"whoever has key {key.key_id} can undo the encryption, but not the resizing and cropping, and names "
-        f"are gone; keep your own pictures, and a copy of {options.key_file}."
+        f"are gone; keep your own, and a copy of {options.key_file}."
     )

@@ -23,7 +23,7 @@ def size_change(encryption: "Encryption") -> str:
     why = _why(encryption)
     if becomes is None:
         return f"each picture {prepared}; {why}"
-    size = _pixels(becomes)
+    size = pixels_of(becomes)
     return f"each picture {prepared} and becomes {size}" + (f": {why}" if why else "")
 
 
@@ -42,12 +42,21 @@ def prepared_size(encryption: "Encryption") -> str:
     if isinstance(size, int):
         return f"is resized and cropped to {size}x{size} pixels (smaller ones are enlarged)"
     if isinstance(size, tuple):
-        return f"is resized and cropped to {_pixels(size)} pixels, height x width (smaller ones are enlarged)"
+        return (
+            f"is resized and cropped to {pixels_of(size)} pixels, height x width (smaller ones are enlarged)"
+        )
     limit = "" if size.longer is None else f", the longer at most {size.longer}"
     return f"is resized until its shorter side has {size.shorter} pixels{limit}"
 
 
-def _pixels(size: tuple[int, int]) -> str:
+def pixels_of(size: tuple[int, int]) -> str:
+    """Write height and width.
+
+    Example:
+
+        >>> pixels_of((64, 96))
+        '64x96'
+    """
     return f"{size[0]}x{size[1]}"
 
 
