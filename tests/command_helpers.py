@@ -35,3 +35,10 @@ def only_error(capsys) -> str:
     assert captured.out == "" and captured.err.count("\n") == 1, captured
     assert captured.err.startswith("hipmr: error: ")
     return captured.err
+
+
+def last_line(capsys) -> str:
+    """The error that ends a run which had begun to work, and so had said something."""
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("hipmr: error: ")
+    return line
