@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from ..privacy_report import AuditReport
     from ..privacy_report.results import SettingsAudit
 
+EPILOG = """\
+examples:
+  hipmr audit my_pictures --output-dir report
+  hipmr audit my_pictures --card encrypted --output-dir report
+  hipmr audit my_pictures --sweep --effort full --output-dir report
+
+More: docs/audit.md"""
 HELP = "Attack a sample of your own images and report what comes back; or look for leaks in files."
 
 _INVALID = 3
