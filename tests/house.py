@@ -11,7 +11,7 @@ PACKAGE = Path(hipmr_hf.__file__).parent
 # Floors from the bottom up. A room imports from the floors below its own, and from the rooms of its own floor
 # that its entry names.
 FLOORS: list[dict[str, set[str]]] = [
-    {"errors": set(), "files": {"errors"}, "layout": set(), "lazy_names": set()},
+    {"errors": set(), "files": {"errors"}, "layout": set(), "lazy_names": set(), "progress": set()},
     {"encryption": set(), "images": set(), "metrics": set(), "models": set()},
     {"leaks": set(), "attacks": set(), "recognisers": set(), "training": set()},
     {"dataset": {"hub"}, "hub": set()},

@@ -1,19 +1,31 @@
 """The `hipmr` command: reads arguments, runs one of `commands`, and turns bad input into one line."""
 
 import argparse
+import contextlib
 import difflib
+import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import NoReturn
 
-from .commands import COMMANDS
+from .commands import COMMANDS, load
 from .errors import UserError, told_of_hub
 from .layout import __version__
 
 _INTERRUPTED = 130
 _BAD_INPUT = 2
 _OUR_MISTAKE = 1
+
+
+# What systems and terminals end a program with; it then cleans up as it does when interrupted.
+_ENDINGS = ("SIGTERM", "SIGHUP")
+
+
+class _Ended(BaseException):
+    """A signal that ends the program."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,12 +49,15 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     return f"unrecognized argument {flag}" + (f", did you mean {close[0]}?" if close else "")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of `hipmr` and its commands; imports nothing heavy.
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser of `hipmr`; only the command that will run is imported.
+
+    Args:
+        command: the one whose arguments are declared, if it is known.
 
     Example:
 
-        >>> build_parser().parse_args(["keygen", "my.key"]).key_file
+        >>> build_parser("keygen").parse_args(["keygen", "my.key"]).key_file
         'my.key'
     """
     parser = _Parser(
@@ -52,17 +67,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hipmr-hf {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND")
-    for name, command in COMMANDS.items():
+    for name, help_ in COMMANDS.items():
+        module = load(name) if name == command else None
         subparser = subparsers.add_parser(
             name,
-            help=command.HELP,
-            description=command.HELP,
-            epilog=getattr(command, "EPILOG", None),
+            help=help_,
+            description=help_,
+            epilog=getattr(module, "EPILOG", None),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run, parser=subparser)
+        if module is not None:
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run, parser=subparser)
     return parser
 
 
@@ -75,14 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 where a check found something, or after a mistake of the program itself, with its traceback; 2
         for bad input or a Hub that refuses it or breaks off, with one line on the standard error; 130 when
-        interrupted.
+        interrupted, 143 when terminated, after what is half done was cleared away.
 
     Example:
 
         >>> main(["decrypt", "missing", "--key-file", "a.key", "--output-dir", "plain"])
         2
     """
-    parser = build_parser()
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = build_parser(next((word for word in arguments if word in COMMANDS), None))
     try:
         options = parser.parse_args(arguments)
     except SystemExit as exit_:  # argparse has printed; in a process of its own the code is the same
@@ -91,10 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return options.run(options) or 0
+        with _signals_raise():
+            return options.run(options) or 0
     except KeyboardInterrupt:
         print("hipmr: interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except _Ended as ended:
+        print(f"hipmr: ended by {signal.Signals(ended.args[0]).name}", file=sys.stderr)
+        return 128 + ended.args[0]
     except Exception as error:
         told = error if _is_bad_input(error) else told_of_hub("the Hub", error)
         if told is not None:
@@ -107,6 +129,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return _OUR_MISTAKE
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Have the signals that end a program raise instead, so that nothing plain is left half done."""
+    process, before = os.getpid(), {}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:
+            raise _Ended(number)
+        signal.signal(number, signal.SIG_DFL)  # a worker, which was forked with this handler
+        os.kill(os.getpid(), number)
+
+    for name in _ENDINGS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            with contextlib.suppress(ValueError):  # not the main thread
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _is_bad_input(error: Exception) -> bool:

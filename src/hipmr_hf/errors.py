@@ -112,6 +112,8 @@ def told_of_hub(place: str, error: Exception) -> UserError | None:
         return None
     from huggingface_hub import errors
 
+    if isinstance(error, errors.LocalTokenNotFoundError):
+        return UnreachableError(f"{place}: nobody is logged in to the Hub; log in with `hf auth login`.")
     if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)):
         return MissingFileError(
             f"{place}: no such repository that you can read; check the name, or log in with `hf auth login`."

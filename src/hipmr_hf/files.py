@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,12 +85,62 @@ def whole_folder(output_dir: Path, *, private: bool = False) -> Iterator[Path]:
     check_is_free(output_dir)
     folder = beside(output_dir)
     folder.mkdir(parents=True, mode=PRIVATE_FOLDER if private else 0o777)
+    with _held(folder):
+        try:
+            yield folder
+            put_in_place(folder, output_dir)
+        except BaseException:  # KeyboardInterrupt too
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Hold a folder as long as this process lives; tells whether nobody else does."""
     try:
-        yield folder
-        put_in_place(folder, output_dir)
-    except BaseException:  # KeyboardInterrupt too
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        import fcntl
+    except ImportError:  # not on this system
+        yield False
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        free = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            free = False
+        yield free
+    finally:
+        os.close(descriptor)
+
+
+def remove_rests(parent: Path) -> list[Path]:
+    """Remove the private folders that killed runs of this user left unfinished in a folder.
+
+    A folder that a living process still fills stays; so does all on systems that cannot tell.
+
+    Returns:
+        What was removed.
+
+    Example:
+
+        >>> import tempfile
+        >>> parent = Path(tempfile.mkdtemp())
+        >>> beside(parent / "plain").mkdir(mode=PRIVATE_FOLDER)
+        >>> [path.name[:18] for path in remove_rests(parent)], list(parent.iterdir())
+        (['.plain.incomplete-'], [])
+    """
+    removed = []
+    for path in sorted(parent.glob(f".*{UNFINISHED}-*")):
+        state = path.lstat()
+        private = stat.S_ISDIR(state.st_mode) and stat.S_IMODE(state.st_mode) == PRIVATE_FOLDER
+        if not private or (hasattr(os, "getuid") and state.st_uid != os.getuid()):
+            continue
+        with _held(path) as free:
+            if free:
+                shutil.rmtree(path)
+                removed.append(path)
+    return removed
 
 
 def put_in_place(result: Path, output_dir: Path) -> None:

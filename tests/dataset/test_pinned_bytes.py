@@ -162,7 +162,9 @@ def written(engine: str, case: str, root: Path) -> Path:
     key = KEY if encryption.draws_randomness else None
     nonces = (hashlib.sha256(str(i).encode()).digest()[:16] for i in itertools.count())
     with mock.patch.object(rows, "new_nonce", lambda: next(nonces)):
-        ENGINES[engine](EncryptionJob(encryption, key=key, **options), source(root), root / "encrypted")
+        ENGINES[engine](
+            EncryptionJob(encryption, key=key, irreversible=True, **options), source(root), root / "encrypted"
+        )
     return root / "encrypted"
 
 

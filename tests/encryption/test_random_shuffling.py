@@ -273,3 +273,9 @@ def test_a_key_and_a_nonce_go_together(photo, given):
 def test_settings_do_not_change_in_use():
     with pytest.raises(AttributeError):
         RandomShuffling().patch_size = 8
+
+
+def test_a_list_of_images_is_told_where_several_go():
+    images = [np.zeros((16, 16, 3), np.uint8)] * 2
+    with pytest.raises(TypeError, match=r"image: got a list, expected one image; .*encrypt_batch\(np.stack"):
+        RandomShuffling(image_size=16, patch_size=8)(images)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import runpy
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from hipmr_hf import PEViTConfig, PEViTForImageClassification, PEViTImageProcess
 from hipmr_hf.cli import main
 from hipmr_hf.dataset.mapping import encrypt_dataset, save_encrypted_dataset
 from hipmr_hf.encryption import Encryption
-from hipmr_hf.hub.publishing import card_on_the_hub, push_encrypted_folder
+from hipmr_hf.hub.publishing import card_on_the_hub, check_can_push, push_encrypted_folder
 from hipmr_hf.leaks.guard import find_leaks, find_leaks_in_repo
 
 SHUFFLING = RandomShuffling(image_size=32, patch_size=8)
@@ -151,7 +152,7 @@ def test_a_private_repository_gives_the_hubs_own_errors(hub, folder, monkeypatch
         monkeypatch.delenv("HF_TOKEN") if token is None else monkeypatch.setenv("HF_TOKEN", token)
         with pytest.raises(RepositoryNotFoundError, match="private or gated repo"):
             HfApi().dataset_info("owner/scans")
-        with pytest.raises(RepositoryNotFoundError):
+        with pytest.raises(FileNotFoundError, match="no such repository that you can read"):
             Encryption.from_pretrained("owner/scans")
         with pytest.raises(datasets.exceptions.DatasetNotFoundError):
             load_dataset("owner/scans")
@@ -194,6 +195,132 @@ def test_a_commit_on_an_old_parent_is_refused(hub, folder):
     assert error.value.response.status_code == 412
 
 
+# Before the work
+
+
+@pytest.fixture
+def plain(tmp_path) -> Path:
+    (tmp_path / "plain" / "cat").mkdir(parents=True)
+    for i in range(3):
+        plain_dataset()[i]["image"].save(tmp_path / "plain" / "cat" / f"{CANARY}_{i}.png")
+    return tmp_path / "plain"
+
+
+def push(plain: Path, repo_id: str, *options: str) -> int:
+    command = ["encrypt", str(plain), "--output-dir", str(plain.parent / "out"), "--image-size", "32"]
+    return main([*command, "--patch-size", "8", "--push-to-hub", repo_id, *options])
+
+
+def who_is(monkeypatch, **answer: object) -> None:
+    token = {"accessToken": {"role": "write"}}
+    who = {"type": "user", "name": "owner", "orgs": [], "auth": token, **answer}
+    monkeypatch.setattr(HfApi, "whoami", lambda self: who)
+
+
+def refused(plain: Path, repo_id: str, capsys, *options: str) -> str:
+    """A push that is refused in one line, before anything was read or written."""
+    capsys.readouterr()
+    assert push(plain, repo_id, *options) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
+    assert [path.name for path in plain.parent.glob("*out*")] == []
+    return captured.err
+
+
+def test_nobody_logged_in_is_told_before_the_work(hub, plain, monkeypatch, capsys):
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", "no/such/file")
+    told = refused(plain, "owner/scans", capsys)
+    assert "nobody is logged in" in told and "`hf auth login`" in told
+
+
+def test_a_token_that_the_hub_does_not_know_is_told_before_the_work(hub, plain, monkeypatch, capsys):
+    told = refused(plain, "owner/scans", capsys, "--token", "hf_wrong")
+    assert "the Hub refuses (status 401)" in told and "`hf auth login`" in told and "hf_wrong" not in told
+
+
+def test_a_hub_out_of_reach_is_told_before_the_work(hub, plain, monkeypatch, capsys):
+    monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    told = refused(plain, "owner/scans", capsys)
+    assert "the Hub cannot be reached (ConnectError)" in told and "Errno" not in told
+
+
+def test_somebody_elses_repository_is_told_before_the_work(hub, plain, capsys):
+    told = refused(plain, "somebody/scans", capsys)
+    assert "owner cannot write to repositories of somebody; name one of your own, such as owner/scans" in told
+
+
+def test_a_name_that_no_repository_can_have_is_told_before_the_work(hub, plain, capsys):
+    assert "REPO_ID: got 'a/b/c', expected NAME or OWNER/NAME" in refused(plain, "a/b/c", capsys)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"role": "read"},
+        {"role": "fineGrained", "fineGrained": {"scoped": [{"permissions": ["repo.content.read"]}]}},
+    ],
+)
+def test_a_token_that_may_only_read_is_told_before_the_work(hub, plain, monkeypatch, capsys, token):
+    who_is(monkeypatch, auth={"accessToken": token})
+    assert "the token of owner may only read" in refused(plain, "owner/scans", capsys)
+
+
+@pytest.mark.parametrize(("role", "may"), [("read", False), ("write", True), ("admin", True), (None, True)])
+def test_an_organisation_is_asked_for_the_role_of_its_member(hub, monkeypatch, role, may):
+    who_is(monkeypatch, orgs=[{"name": "clinic", "roleInOrg": role}])
+    if may:
+        check_can_push("clinic/scans")
+        return
+    with pytest.raises(PermissionError, match="owner cannot write to repositories of clinic"):
+        check_can_push("clinic/scans")
+
+
+@pytest.mark.parametrize("repo_id", ["owner/scans", "scans"])
+def test_one_of_ones_own_is_fine(hub, repo_id):
+    check_can_push(repo_id)
+
+
+def test_token_and_commit_message_are_those_given(hub, plain, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", "hf_client")
+    assert push(plain, "owner/scans", "--token", "hf_owner", "--commit-message", "Scans of May") == 0
+    assert os.environ["HF_TOKEN"] == "hf_client"
+    captured = capsys.readouterr()
+    assert "hf_owner" not in captured.out + captured.err
+    commits = HfApi().list_repo_commits("owner/scans", repo_type="dataset")
+    assert commits[0].title == "Scans of May"
+
+
+def test_a_revision_of_a_source_on_the_hub_is_read(hub, tmp_path, capsys):
+    plain_dataset(3).push_to_hub("owner/plain")
+    HfApi().create_branch("owner/plain", repo_type="dataset", branch="old")
+    plain_dataset(5).push_to_hub("owner/plain")
+    command = ["encrypt", "owner/plain", "--image-size", "32", "--patch-size", "8"]
+    for revision, rows in (("old", 3), ("main", 5)):
+        out = ["--output-dir", str(tmp_path / revision), "--revision", revision]
+        assert main([*command, *out]) == 0
+        assert f"train: {rows} rows" in capsys.readouterr().out
+    assert main([*command, "--output-dir", str(tmp_path / "out"), "--revision", "nowhere"]) == 2
+    assert main([command[0], str(tmp_path), "--output-dir", str(tmp_path / "out"), "--revision", "old"]) == 2
+    assert "--revision: got 'old', but SOURCE lies on this machine" in capsys.readouterr().err
+
+
+def test_what_is_on_the_hub_is_decrypted_and_searched_for_leaks(hub, plain, tmp_path, capsys):
+    assert main(["keygen", str(tmp_path / "a.key")]) == 0
+    key = ["--key-file", str(tmp_path / "a.key")]
+    assert push(plain, "owner/scans", *key) == 0
+    assert main(["leaks", "owner/scans", *key]) == 0
+    assert (
+        main(["decrypt", "owner/scans", "--output-dir", str(tmp_path / "back"), "--format", "png", *key]) == 0
+    )
+    assert sorted(path.name for path in (tmp_path / "back").rglob("*.png")) == [
+        f"{i:06d}.png" for i in range(3)
+    ]
+    assert main(["leaks", "owner/scans", "--revision", "nowhere"]) == 2
+    assert "the repository has no such file or revision" in capsys.readouterr().err
+
+
 # Faults
 
 
@@ -206,20 +333,19 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(hub, folder, monkeypatch
 
 
 @pytest.mark.parametrize("where", [("PUT", "/lfs/"), ("POST", "/commit/")])
-def test_a_push_that_broke_off_is_taken_up_again(hub, tmp_path, monkeypatch, capsys, where):
+def test_a_push_that_broke_off_is_taken_up_again(hub, plain, tmp_path, monkeypatch, capsys, caplog, where):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    (tmp_path / "plain" / "cat").mkdir(parents=True)
-    for i in range(3):
-        plain_dataset()[i]["image"].save(tmp_path / "plain" / "cat" / f"{CANARY}_{i}.png")
-    command = ["encrypt", str(tmp_path / "plain"), "--output-dir", str(tmp_path / "out")]
-    command += ["--image-size", "32", "--patch-size", "8", "--push-to-hub", "owner/scans"]
     hub.faults.append(Fault(*where, times=50))
-    assert main(command) == 2
-    assert "hipmr: error:" in capsys.readouterr().err
+    assert push(plain, "owner/scans") == 2
+    error = capsys.readouterr().err
+    assert "hipmr: error: the push to owner/scans" in error
+    # One place where the result lies, and the command that goes on.
+    assert f"The result is whole, and lies in {tmp_path / 'out'}; the same command" in caplog.text
+    assert ".out.unfinished" not in caplog.text + error
     assert "README.md" not in hub.files("datasets", "owner/scans")  # nothing of it is to be seen
     before = (tmp_path / "out" / "data" / "train-00000-of-00001.parquet").read_bytes()
     hub.faults.clear()
-    assert main(command) == 0
+    assert push(plain, "owner/scans") == 0
     assert f"Published: {hub.url}/datasets/owner/scans/commit/" in capsys.readouterr().out
     files = hub.files("datasets", "owner/scans")
     assert files["data/train-00000-of-00001.parquet"] == before

@@ -75,3 +75,21 @@ def test_cards_tell_the_linkage_of_settings_like_theirs(encryption, row):
 
     assert limits._linkage_row(encryption) == row
     assert all(f"{limits._share(found)} " in sentence for found in limits.LINKED_CROPS[row])
+
+
+@pytest.mark.parametrize(
+    ("encryption", "less"),
+    [
+        (RandomShuffling(), "--sub-patch-grid 2 --sub-patch-symmetries --patch-normalization (.03 to that"),
+        (RandomShuffling(patch_normalization=True), "--sub-patch-grid 2 --sub-patch-symmetries (.03 to that"),
+        (MixingUp(), "--sub-patch-symmetries --patch-normalization (coarse outlines)"),
+    ],
+)
+def test_the_settings_that_leave_less_are_those_that_were_measured_to(encryption, less):
+    assert limits.what_leaves_less(encryption).startswith(less)
+    assert min(limits.MIXED_NEIGHBOURS.values()) == limits.MIXED_NEIGHBOURS[True, True] == 0.03
+
+
+@pytest.mark.parametrize("encryption", [RandomShuffling(**MIXED), MixingUp(**MIXED)])
+def test_the_settings_that_leave_least_know_none_that_leave_less(encryption):
+    assert limits.what_leaves_less(encryption) is None

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Array3D, ClassLabel, Dataset, DatasetInfo, Features, Image, Value
 
-from hipmr_hf.cli import main
 from hipmr_hf.dataset.mapping import encrypt_dataset, save_encrypted_dataset
 from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.encryption.keys import SecretKey
@@ -339,12 +338,3 @@ def test_a_leak_is_refused_with_the_first_reason(clean):
     (clean / "john_doe.png").touch()
     with pytest.raises(LeakError, match=r"must not be published: .*a picture file beside the data .*1 leaks"):
         check_no_leaks(clean)
-
-
-def test_the_command_tells_leaks_with_its_exit_code(clean, tmp_path, capsys, key):
-    key.save(tmp_path / "a.key")
-    assert main(["audit", "--leaks", str(clean), "--key-file", str(tmp_path / "a.key")]) == 0
-    assert capsys.readouterr().out.endswith("10 rows, 0 leaks, 1 notes\n")
-    (clean / "training_args.bin").touch()
-    assert main(["audit", "--leaks", str(clean)]) == 1
-    assert "LEAK training_args.bin: a pickled file" in capsys.readouterr().out

@@ -1,12 +1,30 @@
-"""One module a command: `HELP`, `add_arguments(parser)` and `run(options)`, which does the heavy imports."""
+"""The commands of `hipmr`, a module each, which is imported when its command runs.
 
-from . import audit, convert, decrypt, encrypt, env, keygen
+In: the command line's arguments. Out: files, and words at the terminal. A module has `add_arguments(parser)`,
+`run(options)`, and `EPILOG`, examples for its help.
+"""
+
+import importlib
+from types import ModuleType
 
 COMMANDS = {
-    "keygen": keygen,
-    "encrypt": encrypt,
-    "decrypt": decrypt,
-    "audit": audit,
-    "convert": convert,
-    "env": env,
+    "keygen": "Make a secret key, with which an encryption that loses no pixels can be undone.",
+    "encrypt": "Encrypt an image folder, parquet files or a Hub dataset; no plain copy is made.",
+    "decrypt": "Decrypt a dataset that was shuffled with a key and lost no pixels.",
+    "audit": "Attack a sample of your own images and report what comes back.",
+    "leaks": "Look into every byte of a dataset or checkpoint for what must not be published.",
+    "convert": "Turn a checkpoint of the published program or of transformers into a PEViT or a PEYOLOS.",
+    "env": "Print versions of this package and of what it stands on, for bug reports.",
 }
+"""What each command does, in the order of their help."""
+
+
+def load(command: str) -> ModuleType:
+    """Import the module of a command.
+
+    Example:
+
+        >>> load("env").__name__
+        'hipmr_hf.commands.env'
+    """
+    return importlib.import_module(f".{command}", __name__)

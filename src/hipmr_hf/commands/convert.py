@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     Converted = tuple[PreTrainedModel, PEViTImageProcessorPil, ConversionReport]
 
-HELP = "Turn a checkpoint of the published program or of transformers into a PEViT or a PEYOLOS."
+EPILOG = """\
+examples:
+  hipmr convert google/vit-base-patch16-224 --output-dir pevit
+  hipmr convert published.pth --num-heads 6 --output-dir pevit
+  hipmr convert pevit --architecture peyolos --image-size 400 672 --output-dir peyolos
+
+More: docs/builder.md"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

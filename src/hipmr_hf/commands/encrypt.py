@@ -2,18 +2,31 @@
 
 import argparse
 import functools
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import InputValueError
+from .hub_arguments import add_token, token_in_use
 from .settings_arguments import add_settings, settings_from
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..dataset.job import EncryptionJob
+    from ..dataset.source import PlainSource
     from ..dataset.sources.listing import SourceOptions
     from ..encryption.keys import SecretKey
 
-HELP = "Encrypt an image folder, parquet files or a Hub dataset; no plain copy is made."
+EPILOG = """\
+examples:
+  hipmr encrypt my_pictures --output-dir encrypted
+  hipmr encrypt my_pictures --output-dir encrypted --sub-patch-grid 2 --sub-patch-symmetries \\
+      --patch-normalization                        leaves an attacker much less
+  hipmr encrypt my_pictures --output-dir encrypted --key-file my.key
+                                                   whoever has the key can undo it
+  hipmr encrypt my_pictures --output-dir encrypted --push-to-hub me/scans --private
+
+A run that was stopped goes on when the same command is given again. More: docs/owner.md"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings = parser.add_argument_group("encryption")
     add_settings(settings)
     settings.add_argument(
-        "--key-file", metavar="KEY", help="Key of `hipmr keygen`. Default: nobody can undo it."
+        "--key-file",
+        metavar="KEY",
+        help="Key of `hipmr keygen`, with which pictures can be brought back as they were resized and "
+        "cropped; for settings that lose no pixels. Default: nobody can undo it.",
+    )
+    settings.add_argument(
+        "--irreversible",
+        action="store_true",
+        help="Take a key with settings that lose pixels: it can repeat the encryption, and undo nothing.",
     )
     _add_data_options(parser.add_argument_group("data"))
-    hub = parser.add_argument_group("publishing")
-    hub.add_argument("--push-to-hub", metavar="REPO", help="Dataset repository to publish the result in.")
-    hub.add_argument("--license", metavar="ID", help="License for the dataset card, such as cc-by-4.0.")
-    hub.add_argument("--private", action="store_true", help="Create that repository private.")
+    _add_hub_options(parser.add_argument_group("the Hub"))
 
 
 def _add_data_options(group: "argparse._ArgumentGroup") -> None:
@@ -95,25 +113,45 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def _add_hub_options(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--push-to-hub",
+        metavar="REPO_ID",
+        help="Dataset repository to publish the result in. Login and rights are checked before the work.",
+    )
+    group.add_argument("--private", action="store_true", help="Create that repository private.")
+    group.add_argument("--license", metavar="ID", help="License for the dataset card, such as cc-by-4.0.")
+    group.add_argument(
+        "--commit-message", metavar="TEXT", help="Of the commit that publishes it. Default: one of ours."
+    )
+    group.add_argument(
+        "--revision",
+        metavar="REVISION",
+        help="Branch, tag or commit of a SOURCE on the Hub. Default: its main branch.",
+    )
+    add_token(group)
+
+
 def run(options: argparse.Namespace) -> None:
     """Encrypt, write and, if asked, publish."""
+    with token_in_use(options.token):
+        _encrypt(options)
+
+
+def _encrypt(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from ..dataset.job import EncryptionJob
     from ..dataset.run import encrypt_source
 
     key = _key(options)
-    job = EncryptionJob(
-        settings_from(options),
-        key=None if options.engine == "ray" else key,
-        image_column=options.image_column,
-        keep_columns=None if options.keep_columns is None else tuple(options.keep_columns),
-        image_format=options.image_format,
-        jpeg_quality=options.jpeg_quality,
-        on_error=options.on_error,
-        shuffle_rows=options.shuffle_rows,
-        box_format=options.box_format,
-    )
+    job = _job(options, key)
+    published: list[str] = []
+    if options.push_to_hub is not None:
+        from ..dataset.unfinished import check_is_free_or_unfinished
+        from ..hub.publishing import check_can_push
+
+        check_is_free_or_unfinished(Path(options.output_dir))
+        check_can_push(options.push_to_hub)
     folder = encrypt_source(
         job,
         options.source,
@@ -125,9 +163,33 @@ def run(options: argparse.Namespace) -> None:
         num_shards=options.num_shards,
         repo_id=options.push_to_hub,
         license=options.license,
-        on_complete=None if options.push_to_hub is None else functools.partial(_publish, options, key),
+        on_start=functools.partial(_tell_before, job),
+        on_complete=None
+        if options.push_to_hub is None
+        else functools.partial(_publish, options, key, published),
     )
-    print(f"Encrypted dataset: {folder}")
+    _tell_after(options, job, key, folder, published)
+
+
+def _job(options: argparse.Namespace, key: "SecretKey | None") -> "EncryptionJob":
+    import dataclasses
+
+    from ..dataset.job import EncryptionJob
+
+    job = EncryptionJob(
+        settings_from(options),
+        key=key,
+        image_column=options.image_column,
+        keep_columns=None if options.keep_columns is None else tuple(options.keep_columns),
+        image_format=options.image_format,
+        jpeg_quality=options.jpeg_quality,
+        on_error=options.on_error,
+        shuffle_rows=options.shuffle_rows,
+        irreversible=options.irreversible,
+        box_format=options.box_format,
+    )
+    # With Ray a key never travels: each machine reads it.
+    return dataclasses.replace(job, key=None) if options.engine == "ray" else job
 
 
 def _source_options(options: argparse.Namespace) -> "SourceOptions":
@@ -139,6 +201,7 @@ def _source_options(options: argparse.Namespace) -> "SourceOptions":
         splits=options.splits,
         labels=options.labels,
         follow_links=options.follow_links,
+        revision=options.revision,
     )
 
 
@@ -153,9 +216,71 @@ def _key(options: argparse.Namespace) -> "SecretKey | None":
     return None if options.key_file is None else SecretKey.load(options.key_file)
 
 
-def _publish(options: argparse.Namespace, key: "SecretKey | None", folder: "Path") -> None:
+def _publish(
+    options: argparse.Namespace, key: "SecretKey | None", published: list[str], folder: "Path"
+) -> None:
+    from ..errors import hub_told
     from ..hub.publishing import push_encrypted_folder
 
-    keys = [] if key is None else [key]
-    address = push_encrypted_folder(folder, options.push_to_hub, private=options.private, keys=keys)
-    print(f"Published: {address}")
+    with hub_told(f"the push to {options.push_to_hub}"):
+        address = push_encrypted_folder(
+            folder,
+            options.push_to_hub,
+            private=options.private,
+            keys=[] if key is None else [key],
+            commit_message=options.commit_message,
+        )
+    published.append(address)
+
+
+def _tell_before(job: "EncryptionJob", source: "PlainSource") -> None:
+    from .settings_words import left_to_attackers, size_change
+
+    print(f"Found {source.told()}.", file=sys.stderr)
+    print(f"Encrypting: {size_change(job.encryption)}.", file=sys.stderr)
+    print(left_to_attackers(job.encryption), file=sys.stderr)
+
+
+def _tell_after(
+    options: argparse.Namespace,
+    job: "EncryptionJob",
+    key: "SecretKey | None",
+    folder: "Path",
+    published: list[str],
+) -> None:
+    from .settings_words import left_to_attackers, size_change
+    from .summary import Summary, command, size_of
+
+    facts = [*_account(folder), size_of(folder), size_change(job.encryption)]
+    facts.append(left_to_attackers(job.encryption))
+    Summary(
+        f"Encrypted dataset: {folder}",
+        facts + [f"Published: {address}" for address in published],
+        for_good=_for_good(options, job, key),
+        next_step=command(
+            "hipmr", "audit", *options.source, "--card", folder, "--output-dir", f"{folder}-audit"
+        ),
+    ).say()
+
+
+def _account(folder: "Path") -> list[str]:
+    """Say what became of every file; names stay in the account's own file, for the owner alone."""
+    from ..dataset.sources.account import Account, account_path
+
+    account = Account.load(account_path(folder))
+    where = [f"each by name: {account_path(folder)} (yours alone; it is never published)"]
+    return account.lines() + (where if account.num_skipped else [])
+
+
+def _for_good(options: argparse.Namespace, job: "EncryptionJob", key: "SecretKey | None") -> str:
+    if key is None:
+        return "without a key you cannot bring the pictures back from it; keep your own."
+    if job.encryption.losses:
+        return (
+            f"{', '.join(job.encryption.losses)} lost pixels, and key {key.key_id} does not bring them back; "
+            "keep your own."
+        )
+    return (
+        f"whoever has key {key.key_id} can undo the encryption, but not the resizing and cropping, and names "
+        f"are gone; keep your own, and a copy of {options.key_file}."
+    )

@@ -2,7 +2,11 @@
 
 import argparse
 
-HELP = "Print versions of this package and of what it stands on, for bug reports."
+EPILOG = """\
+example:
+  hipmr env
+
+It prints no path, name or setting of the machine. More: CONTRIBUTING.md"""
 
 _PACKAGES = (
     "transformers",

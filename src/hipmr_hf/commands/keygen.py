@@ -4,7 +4,15 @@ import argparse
 
 from ..errors import FileInUseError
 
-HELP = "Make a secret key, for encryptions that its holder can undo or repeat."
+EPILOG = """\
+examples:
+  hipmr keygen my.key
+  hipmr encrypt my_pictures --output-dir encrypted --key-file my.key
+  hipmr decrypt encrypted --output-dir plain --key-file my.key
+
+A key undoes the shuffling, and --sub-patch-symmetries without a grid. It brings back pictures as they were
+resized and cropped for the encryption, without their names. What --interval, --drop-ratio, --sub-patch-grid
+and --patch-normalization lose, and --strategy mi always loses, no key brings back. More: docs/owner.md"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the key file and print the key's id, which is no secret."""
     from ..encryption.keys import SecretKey
+    from .summary import Summary, command
 
     key = SecretKey.generate()
     try:
@@ -25,6 +34,9 @@ def run(options: argparse.Namespace) -> None:
         raise FileInUseError(
             f"KEY: {options.key_file} exists, and a key is never overwritten; name another file."
         ) from error
-    print(
-        f"Wrote {options.key_file} with key {key.key_id}. Keep a copy: without it nothing can be decrypted."
-    )
+    Summary(
+        f"Key: {options.key_file}",
+        [f"its id is {key.key_id}, which is no secret, and goes into the card of what it encrypts"],
+        for_good="if this file is lost, nothing can be decrypted; keep a copy where others cannot read it.",
+        next_step="hipmr encrypt SOURCE --output-dir DIR " + command("--key-file", options.key_file),
+    ).say()

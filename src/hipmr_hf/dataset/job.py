@@ -37,6 +37,12 @@ class EncryptionJob:
         keep_columns: as there; None keeps label and objects where they exist.
         shuffle_rows: put the rows of each split into random order.
         box_format: of the objects' boxes, where the source's layout does not know it.
+        irreversible: a key goes with settings that lose pixels on purpose: it repeats an encryption, and
+            undoes none.
+
+    Raises:
+        InputValueError: an argument does not fit; or a key with settings that lose pixels, unless that is
+            meant.
     """
 
     encryption: Encryption
@@ -48,12 +54,19 @@ class EncryptionJob:
     on_error: str = "raise"
     shuffle_rows: bool = False
     box_format: str = "coco"
+    irreversible: bool = False
 
     def __post_init__(self) -> None:
         check_image_format(self.image_format, self.jpeg_quality)
         if self.key is not None and not self.encryption.draws_randomness:
             raise InputValueError(
                 "key: these settings draw no randomness, so a key has no effect; leave it out."
+            )
+        if self.key is not None and self.encryption.losses and not self.irreversible:
+            raise InputValueError(
+                f"key: {', '.join(self.encryption.losses)} would lose pixels for good, so the key could not "
+                "bring the pictures back; leave these settings out, or the key, or say that it is meant with "
+                "irreversible=True (--irreversible)."
             )
 
     def warn(self) -> None:

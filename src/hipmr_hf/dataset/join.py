@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
-from tqdm.auto import tqdm
 
 from ..files import whole_file
 from ..layout import DATA_FOLDER, shard_name
+from ..progress.bars import progress_bar
 from .parquet import MAX_SHARD_BYTES, check_not_empty, write_shard
 from .row_order import check_can_be_shuffled, deal_rows, groups_in_memory, join_dealt
 
@@ -93,7 +93,7 @@ def _shuffle(pool: Pool, work: Path, split: str, pieces: list[Path], shards: lis
 
 
 def _all(results: Iterator[Any], what: str, count: int) -> None:
-    for _ in tqdm(results, desc=what, unit=" files", disable=None, total=count):
+    for _ in progress_bar(results, what=what, unit="files", total=count):
         pass
 
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
-
 from ..encryption.keys import SecretKey
 from ..errors import InputValueError
 from ..files import put_in_place
 from ..hub.card_renewal import save_card
 from ..hub.cards import card_of_folder
 from ..leaks.guard import check_no_leaks
+from ..progress.bars import progress_bar
 from .job import EncryptionJob, Told, forget, opened_source
 from .join import RESULT, begin_result, write_shards
 from .parts import Part
@@ -47,6 +46,7 @@ def encrypt_source(
     num_shards: int | None = None,
     repo_id: str | None = None,
     license: str | None = None,
+    on_start: Callable[[PlainSource], object] | None = None,
     on_complete: Callable[[Path], object] | None = None,
 ) -> Path:
     """Encrypt a source into a new folder, as `save_encrypted_dataset` writes it; streaming, and resumable.
@@ -72,6 +72,8 @@ def encrypt_source(
         num_shards: Parquet files of each split; by default one for each 500 MB. Never more than rows.
         repo_id: where it will be published, for the card; by default the folder's name.
         license: for the card.
+        on_start: called with the source when all arguments are found to fit, before the work; not if a run
+            before this one has done it all.
         on_complete: called with the folder when it is complete. If it raises, a run with the same arguments
             encrypts nothing and calls it again.
 
@@ -112,6 +114,8 @@ def encrypt_source(
             keyed.function_for(split)  # tells what is wrong with the columns
         work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(plain.identity)))
         if not is_complete(output_dir):  # else the run before was stopped after that
+            if on_start is not None:
+                on_start(plain)
             pool.put(_told(job, places, options, plain, work, key_file, keyed.key))
             result = _encrypt(pool, job, plain, work, num_shards)
             key_id = None if keyed.key is None else keyed.key.key_id
@@ -193,7 +197,7 @@ def _encrypt_parts(
         logger.warning("Going on: an earlier run has finished %s%s rows.", f"{done:,}", of_all)
     todo = [part for part in parts if part not in notes]
     results = pool.map(encrypt_part, todo)
-    with tqdm(desc="Encrypting", unit=" rows", disable=None, initial=done, total=total_rows) as bar:
+    with progress_bar(what="Encrypting", unit="rows", total=total_rows, done=done) as bar:
         for part in todo:
             with _told_by_row(part, parts, notes):
                 notes[part] = next(results)
@@ -235,7 +239,7 @@ def _inspect(pool: Pool, folder: Path, key: SecretKey | None) -> None:
 
     def each(function: Callable[[Any, Sequence[SecretKey]], Any], items: Sequence[Any]) -> Iterator[Any]:
         results = pool.map(look_for_leaks, [(function, item) for item in items])
-        return iter(tqdm(results, desc="Searching for leaks", unit=" parts", disable=None, total=len(items)))
+        return iter(progress_bar(results, what="Searching for leaks", unit="parts", total=len(items)))
 
     report = check_no_leaks(folder, keys=[] if key is None else [key], each=each)
     for remark in report.remarks:

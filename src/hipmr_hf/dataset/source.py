@@ -175,6 +175,10 @@ def open_source(places: Sequence[str], options: SourceOptions | None = None) -> 
             "files of WebDataset, or one folder, archive or Hub dataset."
         )
     (path,) = paths
+    if options.revision is not None and path.exists():
+        raise InputValueError(
+            f"--revision: got {options.revision!r}, but SOURCE lies on this machine; leave it out."
+        )
     if path.is_dir() or (path.is_file() and _is_archive(path)):
         return _open_tree(path, options)
     if path.is_file():
@@ -301,12 +305,11 @@ def _on_the_hub(repo_id: str, options: SourceOptions) -> PlainSource:
 
     try:
         with hub_told(f"SOURCE: there is no {repo_id} here, and as a dataset on the Hub"):
-            commit = HfApi().dataset_info(repo_id).sha
+            commit = HfApi().dataset_info(repo_id, revision=options.revision).sha
     except MissingFileError as error:
         raise MissingFileError(
             f"SOURCE: {repo_id} is neither a folder or file here, nor a dataset on the Hub that your token "
-            "can "
-            "read; check the path, or log in with `hf auth login`."
+            "can read; check the path, or log in with `hf auth login`."
         ) from error
     # Whatever `datasets` writes beside a stream (no picture) lies in a folder that goes away.
     with (

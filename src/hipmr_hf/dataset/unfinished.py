@@ -66,7 +66,12 @@ def unfinished_folder(output_dir: Path, identity: dict[str, Any]) -> Iterator[Pa
         try:
             yield folder
         except BaseException:  # KeyboardInterrupt too
-            if is_complete(output_dir) or any(folder.rglob("*.parquet")):
+            if is_complete(output_dir):
+                logger.warning(
+                    "The result is whole, and lies in %s; the same command does only what came after that.",
+                    output_dir,
+                )
+            elif any(folder.rglob("*.parquet")):
                 logger.warning(
                     "What is finished so far lies in %s; the same command goes on from there.", folder
                 )

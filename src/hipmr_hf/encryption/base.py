@@ -24,6 +24,15 @@ ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray)
 # Images are worked on in blocks of about this size, so that all steps after the first find them in the cache.
 _BLOCK_BYTES = 3 * 2**18
 
+# Settings that lose no pixel; any other value of one of them cannot be undone, whatever the key.
+_LOSSLESS = {
+    "interval": 0,
+    "drop_ratio": 0.0,
+    "sub_patch_grid": 1,
+    "patch_normalization": False,
+    "shuffle_tones": False,
+}
+
 
 class Draw(NamedTuple):
     """The randomness of one batch."""
@@ -67,6 +76,15 @@ class Encryption(SettingsFile):
         """Whether two encryptions of one image differ; a key is of use only then."""
         return self._shuffles or self.sub_patch_symmetries or self.shuffle_tones
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The settings that lose pixels for good, such as "interval=2"; with none of them a key can undo it.
+
+        Resizing and cropping come before the encryption, and are never undone.
+        """
+        given = {name: getattr(self, name, lossless) for name, lossless in _LOSSLESS.items()}
+        return tuple(f"{name}={value}" for name, value in given.items() if value != _LOSSLESS[name])
+
     # Kept width of a plain patch, and whether patches leave their places; RS says otherwise.
     @property
     def _kept_size(self) -> int:
@@ -105,6 +123,11 @@ class Encryption(SettingsFile):
             TypeError: neither a PIL image nor a uint8 (height, width, channels) array.
             ValueError: a PIL mode that needs care, or an image smaller than one patch.
         """
+        if isinstance(image, list | tuple):
+            raise InputTypeError(
+                f"image: got a {type(image).__name__}, expected one image; several go through "
+                "encrypt_batch(np.stack([encryption.prepare(image) for image in images]))."
+            )
         pixels = load_upright(image)
         return place(pixels, self.placement(*pixels.shape[:2]))
 
@@ -269,7 +292,10 @@ class Encryption(SettingsFile):
         Raises:
             ValueError: these settings, or an encryption without a key, cannot be undone.
         """
-        raise InputValueError(
-            f"{type(self).__name__} cannot be decrypted: the mean of sub-patches has no inverse; "
-            "keep the plain images, or encrypt with RandomShuffling and a key."
+        raise InputValueError(self._cannot_be_undone())
+
+    def _cannot_be_undone(self) -> str:
+        return (
+            f"{type(self).__name__} cannot be decrypted: {', '.join(self.losses)} lost pixels for good; keep "
+            "the plain images, or encrypt with RandomShuffling, a key, and none of these."
         )

@@ -151,17 +151,8 @@ class RandomShuffling(Encryption):
         return Image.fromarray(plain[0]) if isinstance(image, Image.Image) else plain[0]
 
     def _check_reversible(self, key: SecretKey | bytes | None, nonce: bytes | None) -> None:
-        lossless = {"interval": 0, "drop_ratio": 0.0, "sub_patch_grid": 1}
-        lossless |= {"patch_normalization": False, "shuffle_tones": False}
-        lost = [
-            f"{name}={getattr(self, name)}"
-            for name, value in lossless.items()
-            if getattr(self, name) != value
-        ]
-        if lost:
-            raise InputValueError(
-                f"cannot be decrypted: {', '.join(lost)} lost pixels for good; keep the plain images."
-            )
+        if self.losses:
+            raise InputValueError(self._cannot_be_undone())
         if key is None or nonce is None:
             raise InputValueError(
                 "key, nonce: both are needed to decrypt; an image that was encrypted without a key "

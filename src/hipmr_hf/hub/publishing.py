@@ -1,20 +1,16 @@
 """Bring folders to the Hub: inspected first, in one commit, and without touching what people wrote there."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ..errors import UnreachableError
+from ..encryption.keys import SecretKey
+from ..errors import FileAccessError, InputValueError, UnreachableError, hub_told
 from ..layout import CARD_FILE
 from ..leaks.guard import check_no_leaks
-
-if TYPE_CHECKING:
-    from ..encryption.keys import SecretKey
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +30,59 @@ _KEPT_AT_HOME = (
 )
 
 
+# Roles in an organisation that may not write; what is not told may be any.
+_READERS = ("read", "no_access")
+
+
+def check_can_push(repo_id: str, *, token: str | None = None) -> None:
+    """Ask the Hub, before any work, whether a dataset repository can be made or written to.
+
+    It tells who is logged in and what the token is for. Whether an organisation lets its member write is
+    known as far as the Hub tells it; the push may be refused all the same.
+
+    Args:
+        repo_id: dataset repository; without a slash, of whoever is logged in.
+        token: as in `huggingface_hub`.
+
+    Raises:
+        FileAccessError: the token is for reading alone, or the repository is somebody else's.
+        InputValueError: no repository can have that name.
+        UnreachableError: the Hub cannot be reached, or nobody is logged in.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    place = f"the push to {repo_id} was checked first"
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise InputValueError(f"REPO_ID: got {repo_id!r}, expected NAME or OWNER/NAME: {error}") from error
+    with hub_told(place):
+        who = HfApi(token=token).whoami()
+    name = who["name"]
+    owner = repo_id.partition("/")[0] if "/" in repo_id else name
+    if _only_reads(who):
+        raise FileAccessError(
+            f"{place}: the token of {name} may only read; make one that may write, and log in with it: "
+            "`hf auth login`."
+        )
+    roles = {org["name"]: org.get("roleInOrg") for org in who.get("orgs", ())}
+    if owner != name and (owner not in roles or roles[owner] in _READERS):
+        raise FileAccessError(
+            f"{place}: {name} cannot write to repositories of {owner}; name one of your own, such as "
+            f"{name}/{repo_id.rpartition('/')[2]}, or log in as another with `hf auth login`."
+        )
+
+
+def _only_reads(who: dict[str, Any]) -> bool:
+    token = who.get("auth", {}).get("accessToken", {})
+    if token.get("role") != "fineGrained":
+        return token.get("role") == "read"
+    granted = token.get("fineGrained", {}).get("scoped", ())
+    return not any("repo.write" in scope.get("permissions", ()) for scope in granted)
+
+
 def push_encrypted_folder(
     folder: str | os.PathLike,
     repo_id: str,
@@ -41,6 +90,7 @@ def push_encrypted_folder(
     private: bool = False,
     token: str | None = None,
     keys: Sequence[SecretKey] = (),
+    commit_message: str | None = None,
 ) -> str:
     """Publish a folder that `save_encrypted_dataset` or `hipmr encrypt` wrote, in one commit.
 
@@ -54,6 +104,7 @@ def push_encrypted_folder(
         private: create it private.
         token: as in `huggingface_hub`.
         keys: keys whose bytes must not be in any file.
+        commit_message: title of the commit; by default one of ours.
 
     Returns:
         The address of the commit.
@@ -79,11 +130,12 @@ def push_encrypted_folder(
             repo_type="dataset",
             folder_path=folder,
             delete_patterns=["data/*.parquet"],
-            commit_message="Publish the encrypted dataset",
+            commit_message=commit_message or "Publish the encrypted dataset",
         )
     except RuntimeError as error:  # how the client wraps a failed upload
         raise UnreachableError(
-            f"the push to {repo_id} broke off: {error} Nothing of it is to be seen there; repeat it."
+            f"the push to {repo_id} broke off: {error} Nothing of it is to be seen there; repeat it, and "
+            "what arrived whole is not sent again."
         ) from error
     return commit.commit_url
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from huggingface_hub.utils import filter_repo_objects
 
 from ..encryption.base import Encryption
@@ -122,9 +124,9 @@ def find_leaks(
     found = each(_inspect_file, list(published.items()))
     leaks = [Leak(name, why) for name, reasons in zip(published, found, strict=True) for why in reasons]
     remarks = [Leak(name, "stays off the Hub, as .gitignore says.") for name in sorted(kept_at_home)]
-    splits = _splits(published)
+    splits = _splits(_readable(published, leaks))
     encryption = _read_settings(folder, leaks) if splits else None
-    num_rows = 0
+    num_rows, said = 0, dict[tuple[str, str], list[str]]()
     for name, shards in splits.items():
         keyed = _is_keyed(folder)
         leaks += [
@@ -134,8 +136,10 @@ def find_leaks(
         for part in each(inspect_rows, row_groups(shards, encryption)):
             rows.join(part)
         leaks += [Leak(f"{name}, {place}", reason) for place, reason in rows.leaks()]
-        remarks += [Leak(f"{name}, {place}", reason) for place, reason in rows.remarks()]
+        for remark in rows.remarks():  # the same column of several splits is worth one
+            said.setdefault(remark, []).append(name)
         num_rows += rows.num_rows
+    remarks += [Leak(f"{', '.join(names)}, {place}", reason) for (place, reason), names in said.items()]
     return LeakReport(tuple(dict.fromkeys(leaks)), tuple(remarks), num_rows)
 
 
@@ -204,15 +208,30 @@ def _files_in(folder: Path) -> dict[str, Path]:
     return paths
 
 
+def _readable(paths: dict[str, Path], leaks: list[Leak]) -> dict[str, Path]:
+    """Return the Parquet files that can be opened; what no one can look into must not be published."""
+    readable = {}
+    for name, path in paths.items():
+        if path.suffix != ".parquet":
+            continue
+        try:
+            pq.read_metadata(path)
+            readable[name] = path
+        except (pa.ArrowException, OSError):
+            leaks.append(
+                Leak(name, "it is no Parquet file, or a damaged one, so nobody can look into it; remove it.")
+            )
+    return readable
+
+
 def _splits(paths: dict[str, Path]) -> dict[str, list[Path]]:
     """Group the parquet files by folder and split; those of other names are a split of their own."""
     splits: dict[str, list[Path]] = {}
     for name, path in paths.items():
-        if path.suffix == ".parquet":
-            folder, split = name.rpartition("/")[0], split_of(path.name)
-            here = folder in ("", DATA_FOLDER)
-            group = name if split is None else split if here else f"{folder}/{split}"
-            splits.setdefault(group, []).append(path)
+        folder, split = name.rpartition("/")[0], split_of(path.name)
+        here = folder in ("", DATA_FOLDER)
+        group = name if split is None else split if here else f"{folder}/{split}"
+        splits.setdefault(group, []).append(path)
     return splits
 
 

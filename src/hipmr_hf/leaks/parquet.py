@@ -78,6 +78,15 @@ def inspect_rows(group: RowGroup, keys: Sequence[SecretKey]) -> FoundInRows:
         keys: keys that must not be in any value.
     """
     found = FoundInRows()
+    try:
+        _look(group, keys, found)
+    except (pa.ArrowException, OSError):
+        reason = "cannot be read, so nobody can look into it; encrypt again."
+        found.note(f"row group {group.number} of {group.path.name}", reason, group.first_row + found.num_rows)
+    return found
+
+
+def _look(group: RowGroup, keys: Sequence[SecretKey], found: FoundInRows) -> None:
     # Arrow would keep what it read ahead until the file is closed.
     with pq.ParquetFile(group.path, pre_buffer=False) as file:
         features = features_of(file.schema_arrow)
@@ -91,7 +100,6 @@ def inspect_rows(group: RowGroup, keys: Sequence[SecretKey]) -> FoundInRows:
                     found.see_values(name, values, first_row, keys)
                     found.watches.setdefault(name, ColumnWatch(name, feature)).see(values)
             found.num_rows += len(batch)
-    return found
 
 
 def holds_key(content: bytes, key: SecretKey) -> bool:
@@ -145,7 +153,8 @@ class FoundInRows:
         for watch in self.watches.values():
             yield from ((f"column {watch.name!r}", text) for text in watch.remarks())
 
-    def _note(self, place: str, reason: str, row: int) -> None:
+    def note(self, place: str, reason: str, row: int) -> None:
+        """Note a leak of a row."""
         self.places.setdefault((place, reason), []).append(row)
 
     def see_images(
@@ -156,15 +165,15 @@ class FoundInRows:
         for row, value in enumerate(values, start=first_row):
             value = value or {}
             if value.get("path") is not None:
-                self._note(place, "the image has a path or file name; encrypt with `hipmr encrypt`.", row)
+                self.note(place, "the image has a path or file name; encrypt with `hipmr encrypt`.", row)
             file = value.get("bytes")
             if file is None:
-                self._note(place, "the image has no bytes; encrypt with `hipmr encrypt`.", row)
+                self.note(place, "the image has no bytes; encrypt with `hipmr encrypt`.", row)
                 continue
             for part in _foreign_parts(file):
-                self._note(place, f"the image file carries {part}; encrypt with `hipmr encrypt`.", row)
+                self.note(place, f"the image file carries {part}; encrypt with `hipmr encrypt`.", row)
             if any(holds_key(file, key) for key in keys):
-                self._note(place, "the image file holds a secret key; use another key from now on.", row)
+                self.note(place, "the image file holds a secret key; use another key from now on.", row)
             if row % group.step == 0:
                 self._see_pixels(place, file, row, group.encryption)
 
@@ -172,14 +181,14 @@ class FoundInRows:
         try:
             pixels = read_image(file)
         except ImageReadingError:
-            return self._note(place, "the image cannot be read; encrypt with `hipmr encrypt`.", row)
+            return self.note(place, "the image cannot be read; encrypt with `hipmr encrypt`.", row)
         if encryption is None:
             return None
         height, width = pixels.shape[:2]
         patch_size, expected = encryption.encrypted_patch_size, encryption.encrypted_size
         if (height, width) != (expected or (height, width)) or height % patch_size or width % patch_size:
             reason = f"{height}x{width} pixels do not fit the settings, so it may be plain; encrypt it."
-            return self._note(place, reason, row)
+            return self.note(place, reason, row)
         ratio = border_ratio(pixels, patch_size)
         if ratio is not None:
             self.ratios[row] = ratio
@@ -191,15 +200,15 @@ class FoundInRows:
         for row, value in enumerate(values, start=first_row):
             if name == NONCE_COLUMN:
                 if not isinstance(value, bytes) or len(value) != NONCE_BYTES:
-                    self._note(place, f"no nonce of {NONCE_BYTES} bytes; encrypt the row anew.", row)
+                    self.note(place, f"no nonce of {NONCE_BYTES} bytes; encrypt the row anew.", row)
                 else:
                     self.nonces[value] += 1
             for text in _texts(value):
                 if isinstance(text, str) and _FILE_NAME.search(text):
-                    self._note(place, "a path, an address or a file name; leave the column out.", row)
+                    self.note(place, "a path, an address or a file name; leave the column out.", row)
                 content = text.encode(errors="replace") if isinstance(text, str) else text
                 if any(holds_key(content, key) for key in keys):
-                    self._note(place, "a secret key; leave it out, and use another key from now on.", row)
+                    self.note(place, "a secret key; leave it out, and use another key from now on.", row)
 
 
 def schema_leaks(shard: Path, *, keyed: bool) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """What became of every file of a source: rows that were written, and files that were not, with the reason."""
 
+from __future__ import annotations
+
 import collections
 import dataclasses
 import json
@@ -79,6 +81,11 @@ class Account:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON values, names included."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def load(cls, path: Path) -> Account:
+        """Read what `save` wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def save(self, path: Path) -> Path:
         """Write it for its owner alone, names included."""

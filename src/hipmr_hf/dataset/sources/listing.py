@@ -32,6 +32,7 @@ class SourceOptions:
         labels: "folders", each folder is a class; "none"; a column's name; None, as it looks.
         box_format: how boxes are given, a name of `box_formats.BOX_FORMATS`; None, as the layout has them.
         follow_links: take what links in a folder point to outside of it.
+        revision: branch, tag or commit of a Hub dataset.
     """
 
     image_column: str = "image"
@@ -40,6 +41,7 @@ class SourceOptions:
     labels: str | None = None
     box_format: str | None = None
     follow_links: bool = False
+    revision: str | None = None
 
 
 @dataclasses.dataclass
