@@ -1,4 +1,8 @@
-"""One module a command: `HELP`, `add_arguments(parser)` and `run(options)`, which does the heavy imports."""
+"""One module a command: `HELP`, `EPILOG`, `add_arguments(parser)` and `run(options)`.
+
+In: what was typed. Out: an exit code, and at the end a `summary` of what was made, where, how much, what is
+for good and what comes next. `run` does the heavy imports, so that help is quick.
+"""
 
 from . import audit, convert, decrypt, encrypt, env, keygen, leaks
 
