@@ -273,7 +273,7 @@ def test_an_organisation_is_asked_for_the_role_of_its_member(hub, monkeypatch, r
     if may:
         check_can_push("clinic/scans")
         return
-    with pytest.raises(PermissionError, match="owner cannot write to repositories of clinic"):
+    with pytest.raises(ConnectionError, match="owner cannot write to repositories of clinic"):
         check_can_push("clinic/scans")
 
 

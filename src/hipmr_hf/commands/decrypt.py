@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
 def _tell_before(encryption: "Encryption") -> str:
     from .settings_words import pixels_of
 
-    size = pixels_of(encryption.placement(encryption.patch_size, encryption.patch_size)[4:])
+    size = pixels_of(encryption.encrypted_size)  # nothing was lost, so it is the plain one too
     told = (
         f"each picture comes back as it was resized and cropped for the encryption, {size} pixels, without "
         "a name; it is not the original file"

@@ -59,6 +59,20 @@ def decrypt_dataset_folder(
         InputValueError: the dataset has no nonces, lost pixels, was encrypted with another key, or is
             damaged.
         MissingFileError: there is no such folder or repository.
+
+    Example:
+
+        >>> import tempfile
+        >>> from datasets import Dataset
+        >>> from hipmr_hf import RandomShuffling, encrypt_dataset, save_encrypted_dataset
+        >>> key, shuffling = SecretKey.generate(), RandomShuffling(image_size=16, patch_size=8)
+        >>> features, parent = Features({"image": Image()}), Path(tempfile.mkdtemp())
+        >>> plain = Dataset.from_dict({"image": [np.zeros((16, 16, 3), np.uint8)]}, features=features)
+        >>> encrypted = encrypt_dataset(plain, shuffling, key=key)
+        >>> folder = save_encrypted_dataset(encrypted, shuffling, parent / "encrypted", key=key)
+        >>> back = decrypt_dataset_folder(str(folder), key, parent / "plain", picture_files=True)
+        >>> [path.relative_to(back).as_posix() for path in back.rglob("*.png")]
+        ['train/000000.png']
     """
     check_is_free(output_dir)
     for rest in remove_rests(output_dir.absolute().parent):

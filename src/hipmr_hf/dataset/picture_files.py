@@ -27,6 +27,15 @@ def write_picture_files(
         split: name of the split.
         batches: rows, images as the bytes of PNG files.
         features: of the rows; exactly one is an image.
+
+    Example:
+
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> features = Features({"image": Image(), "label": ClassLabel(names=["cat"])})
+        >>> write_picture_files(folder, "train", iter([{"image": [b"PNG"], "label": [0]}]), features)
+        >>> [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
+        ['train/cat/000000.png']
     """
     (column,) = (name for name, feature in features.items() if isinstance(feature, Image))
     by_class = _column_of_classes(features)

@@ -81,6 +81,12 @@ class Encryption(SettingsFile):
         """The settings that lose pixels for good, such as "interval=2"; with none of them a key can undo it.
 
         Resizing and cropping come before the encryption, and are never undone.
+
+        Example:
+
+            >>> from hipmr_hf import MixingUp, RandomShuffling
+            >>> RandomShuffling(interval=2).losses, MixingUp().losses, RandomShuffling().losses
+            (('interval=2',), ('sub_patch_grid=2',), ())
         """
         given = {name: getattr(self, name, lossless) for name, lossless in _LOSSLESS.items()}
         return tuple(f"{name}={value}" for name, value in given.items() if value != _LOSSLESS[name])

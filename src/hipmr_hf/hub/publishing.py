@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..encryption.keys import SecretKey
-from ..errors import FileAccessError, InputValueError, UnreachableError, hub_told
+from ..errors import InputValueError, UnreachableError, hub_told
 from ..layout import CARD_FILE
 from ..leaks.guard import check_no_leaks
 
@@ -45,9 +45,9 @@ def check_can_push(repo_id: str, *, token: str | None = None) -> None:
         token: as in `huggingface_hub`.
 
     Raises:
-        FileAccessError: the token is for reading alone, or the repository is somebody else's.
         InputValueError: no repository can have that name.
-        UnreachableError: the Hub cannot be reached, or nobody is logged in.
+        UnreachableError: the Hub cannot be reached, nobody is logged in, the token is for reading alone, or
+            the repository is somebody else's.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
@@ -63,13 +63,13 @@ def check_can_push(repo_id: str, *, token: str | None = None) -> None:
     name = who["name"]
     owner = repo_id.partition("/")[0] if "/" in repo_id else name
     if _only_reads(who):
-        raise FileAccessError(
+        raise UnreachableError(
             f"{place}: the token of {name} may only read; make one that may write, and log in with it: "
             "`hf auth login`."
         )
     roles = {org["name"]: org.get("roleInOrg") for org in who.get("orgs", ())}
     if owner != name and (owner not in roles or roles[owner] in _READERS):
-        raise FileAccessError(
+        raise UnreachableError(
             f"{place}: {name} cannot write to repositories of {owner}; name one of your own, such as "
             f"{name}/{repo_id.rpartition('/')[2]}, or log in as another with `hf auth login`."
         )
