@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import difflib
 import os
+import select
 import signal
 import sys
 import traceback
@@ -15,7 +16,7 @@ from .commands import COMMANDS, load
 from .errors import UserError, told_of_hub
 from .layout import __version__
 
-_INTERRUPTED = 130
+_INTERRUPTED, _NO_READER = 130, 141
 _BAD_INPUT = 2
 _OUR_MISTAKE = 1
 
@@ -92,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 where a check found something, or after a mistake of the program itself, with its traceback; 2
         for bad input or a Hub that refuses it or breaks off, with one line on the standard error; 130 when
-        interrupted, 143 when terminated, after what is half done was cleared away.
+        interrupted, 143 when terminated, after what is half done was cleared away; 141 when nobody reads the
+        standard output any more, as behind `head`.
 
     Example:
 
@@ -110,7 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         with _signals_raise():
-            return options.run(options) or 0
+            code = options.run(options) or 0
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
         print("hipmr: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -118,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hipmr: ended by {signal.Signals(ended.args[0]).name}", file=sys.stderr)
         return 128 + ended.args[0]
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return _NO_READER
         told = error if _is_bad_input(error) else told_of_hub("the Hub", error)
         if told is not None:
             print(f"hipmr: error: {' '.join(str(told).split()) or type(told).__name__}", file=sys.stderr)
@@ -129,6 +135,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return _OUR_MISTAKE
+
+
+def _reader_is_gone() -> bool:
+    try:
+        output = sys.stdout.fileno()
+        pipe = select.poll()
+        pipe.register(output, 0)
+        gone = any(event & select.POLLERR for _, event in pipe.poll(0))
+    except (AttributeError, OSError):  # no such call on this system, or no file
+        return False
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # else the last flush fails as well
+    return gone
 
 
 @contextlib.contextmanager

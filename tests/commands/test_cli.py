@@ -127,6 +127,24 @@ def test_a_signal_that_ends_the_program_lets_it_clean_up(number, monkeypatch, ca
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_mistake_of_ours(unbuffered):
+    code = "import sys; from hipmr_hf.cli import main; sys.exit(main(['env']))"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code], text=True, env=environment, **pipes)
+    process.stdout.close()  # as `head` does
+    assert process.stderr.read() == "" and process.wait(timeout=60) == 141
+
+
+def test_a_broken_pipe_of_another_kind_is_a_mistake_of_ours(monkeypatch, capsys):
+    def fail(options):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("hipmr_hf.commands.env.run", fail)
+    assert run("env") == 1 and "report it" in capsys.readouterr().err
+
+
 def test_a_worker_ends_at_once_by_the_signal(monkeypatch):
     def work(options):
         child = os.fork()

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from hipmr_hf.cli import build_parser, main
 from hipmr_hf.dataset.pieces import piece_path
 from hipmr_hf.encryption import Encryption, MixingUp, RandomShuffling, Sides
+from hipmr_hf.encryption.keys import SecretKey
 from hipmr_hf.images.reading import read_image
 
 
@@ -27,6 +28,31 @@ def test_a_folder_of_images_becomes_a_dataset_without_names(images, tmp_path):
         assert (np.asarray(row["image"]) == np.asarray(mixing(picture(seed)))).all()
     everything = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.*"))
     assert CANARY.encode() not in everything + repr(rows_of(tmp_path / "out")).encode()
+
+
+@pytest.mark.parametrize(("strategy", "kind"), [(RS, RandomShuffling), (MI, MixingUp)])
+def test_tones_are_dealt_out_apart_and_the_key_draws_them_again(images, tmp_path, strategy, kind, capsys):
+    key_file, output = tmp_path / "a.key", tmp_path / "out"
+    assert run("keygen", key_file) == 0
+    arguments = ("--output-dir", output, *strategy, "--shuffle-tones", "--key-file", key_file)
+    assert run("encrypt", images, *arguments, "--irreversible") == 0
+    encryption = Encryption.from_pretrained(output)
+    assert isinstance(encryption, kind) and encryption.shuffle_tones
+    assert "| `shuffle_tones` | True |" in (output / "README.md").read_text()
+    key = SecretKey.load(key_file)
+    for row, seed in zip(rows_of(output), (0, 2, 4, 1, 3, 5), strict=True):
+        plain = encryption.prepare(picture(seed))[None]
+        expected = encryption.encrypt_batch(plain, key=key, nonces=[row["nonce"]], remember_nonces=False)
+        assert (read_image(row["image"]["bytes"]) == expected[0]).all()
+    capsys.readouterr()
+    assert run("decrypt", output, "--key-file", key_file, "--output-dir", tmp_path / "back") == 2
+    assert "shuffle_tones=True lost pixels for good" in only_error(capsys)
+
+
+def test_tones_and_normalization_are_one_line(images, tmp_path, capsys):
+    both = ("--shuffle-tones", "--patch-normalization")
+    assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS, *both) == 2
+    assert "shuffle_tones, patch_normalization: got True for both" in only_error(capsys)
 
 
 def test_mixed_up_images_keep_their_shape_between_two_sides(tmp_path):
@@ -80,7 +106,9 @@ def test_no_plain_copy_and_no_name_outlives_a_run(images, tmp_path, private_cach
     assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS) == 0
     assert files_in(tmp_path / "temporary") == []
     assert all(name.endswith(".lock") for name in files_in(private_cache))
-    assert {path.name for path in tmp_path.iterdir()} <= {"plain", "out", "temporary", "cache"}
+    left = {path.name for path in tmp_path.iterdir()} - {"plain", "temporary", "cache"}
+    assert left == {"out", "out.account.json"}
+    assert CANARY not in (tmp_path / "out.account.json").read_text()  # nothing was left out
 
 
 @pytest.mark.parametrize(
@@ -94,7 +122,6 @@ def test_no_plain_copy_and_no_name_outlives_a_run(images, tmp_path, private_cach
         (("--jpeg-quality", "0"), "jpeg_quality: got 0"),
         (("--num-proc", "0"), "num_proc: got 0"),
         (("--keep-columns", "patient"), "no column 'patient'"),
-        (("--image-column", "picture"), "'picture' is not there"),
         (("--key-file", "missing.key"), "missing.key"),
     ],
 )
@@ -102,6 +129,12 @@ def test_bad_options_are_told_before_any_work(options, message, images, tmp_path
     assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS, *options) == 2
     assert message in only_error(capsys)
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_column_of_pictures_that_is_not_there_is_told(in_row_groups, tmp_path, capsys):
+    command = ("encrypt", in_row_groups, "--output-dir", tmp_path / "out", *RS)
+    assert run(*command, "--image-column", "picture") == 2
+    assert "'picture' is not there" in only_error(capsys)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +211,7 @@ def test_a_run_that_stopped_goes_on(in_row_groups, tmp_path, monkeypatch, caplog
     assert [path.read_bytes() for path in done] == finished
     assert run(*command) == 0
     assert [row["label"] for row in rows_of(tmp_path / "out")] == list(range(18))
-    assert "an earlier run has finished 12" in caplog.text and not list(tmp_path.glob(".out*"))
+    assert "an earlier run has finished 12 of 18 rows" in caplog.text and not list(tmp_path.glob(".out*"))
     assert Encryption.from_pretrained(tmp_path / "out") == RandomShuffling(image_size=32, patch_size=8)
 
 
@@ -225,10 +258,11 @@ def test_the_end_says_what_was_made_how_much_what_is_for_good_and_what_comes_nex
     lines = said(capsys)[0].splitlines()
     size = sum(path.stat().st_size for path in out.rglob("*.*"))
     assert lines[0] == f"Encrypted dataset: {out}"
-    assert lines[1] == f"  train: 6 rows; 3 files, {tqdm.format_sizeof(size, 'B')}"
+    assert lines[1] == "  6 files found: 6 written (train 6), 0 skipped"
+    assert lines[2] == f"  3 files, {tqdm.format_sizeof(size, 'B')}"
     assert "For good: without a key you cannot bring the pictures back from it; keep your own." in lines
     assert lines[-1] == f"Next: hipmr audit {images} --card '{out}' --output-dir '{out}-audit'"
-    typed = build_parser().parse_args(shlex.split(lines[-1])[2:])
+    typed = build_parser("audit").parse_args(shlex.split(lines[-1])[2:])
     assert (typed.source, typed.card) == ([str(images)], str(out))
     assert CANARY not in "".join(lines)
 
@@ -258,8 +292,9 @@ def test_what_is_left_to_an_attacker_is_said_before_the_work(images, tmp_path, c
     monkeypatch.setattr("hipmr_hf.dataset.run.encrypt_part", lambda told, part: 1 / 0)
     assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS) == 1
     lines = said(capsys)[1].splitlines()
-    assert lines[1].startswith("A jigsaw solver puts back all of the neighbouring patches (chance .005)")
-    assert "--sub-patch-grid 2 --sub-patch-symmetries --patch-normalization (.03 to that solver" in lines[1]
+    assert lines[0] == "Found class folders: 1 split (train), 2 classes, 6 pictures."
+    assert lines[2].startswith("A jigsaw solver puts back all of the neighbouring patches (chance .005)")
+    assert "--sub-patch-grid 2 --sub-patch-symmetries --patch-normalization (.03 to that solver" in lines[2]
 
 
 def test_the_settings_that_leave_least_name_no_others(images, tmp_path, capsys):
@@ -280,11 +315,42 @@ def test_a_remark_on_a_column_comes_once_for_all_splits(tmp_path, caplog):
     assert "Before you publish it: test, train, column 'label'" in caplog.text
 
 
-def test_a_log_gets_neither_names_nor_a_bar(images, tmp_path, capsys):
+@pytest.fixture
+def with_damage(images) -> Path:
     (images / "cat" / f"{CANARY}_2.png").write_bytes(b"no picture")
-    assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS, "--on-error", "skip") == 0
+    (images / f"{CANARY}.txt").touch()
+    return images
+
+
+def test_what_was_left_out_is_counted_and_named_in_a_private_file(with_damage, tmp_path, capsys):
+    assert run("encrypt", with_damage, "--output-dir", tmp_path / "out", *RS, "--on-error", "skip") == 0
+    lines, path = said(capsys)[0].splitlines(), tmp_path / "out.account.json"
+    assert "  7 files found: 5 written (train 5), 2 skipped" in lines
+    assert (
+        "    1 unreadable" in lines
+        and f"  each by name: {path} (yours alone; it is never published)" in lines
+    )
+    assert path.stat().st_mode & 0o777 == 0o600 and path.read_text().count(CANARY) == 2
+
+
+def test_a_log_gets_neither_names_nor_a_bar(with_damage, tmp_path, capsys, caplog):
+    assert run("encrypt", with_damage, "--output-dir", tmp_path / "out", *RS, "--on-error", "skip") == 0
     out, error = said(capsys)
-    assert CANARY not in out + error and "\r" not in out + error
+    assert CANARY not in out + error + caplog.text and "\r" not in out + error
+
+
+def test_the_owners_terminal_gets_the_names_of_what_was_left_out(with_damage, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert run("encrypt", with_damage, "--output-dir", tmp_path / "out", *RS, "--on-error", "skip") == 0
+    out, error = said(capsys)
+    assert f"Left out: cat/{CANARY}_2.png: the image cannot be read" in error
+    assert "Encrypting: 100%" in error and "6/6" in error and CANARY not in out
+
+
+def test_a_single_picture_becomes_a_dataset_of_one(images, tmp_path, capsys):
+    file = images / "cat" / f"{CANARY}_0.png"
+    assert run("encrypt", file, "--output-dir", tmp_path / "out", *RS) == 0
+    assert len(rows_of(tmp_path / "out")) == 1 and "1 written (train 1)" in said(capsys)[0]
 
 
 # Keys

@@ -29,6 +29,6 @@ def test_the_help_says_what_no_key_brings_back(capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert "with which an encryption that loses no pixels can be undone" in shown
     assert "no key brings back" in shown and "without their names" in shown
-    options = build_parser().parse_args(["encrypt", "a", "--output-dir", "b"])
+    options = build_parser("encrypt").parse_args(["encrypt", "a", "--output-dir", "b"])
     for flag in re.findall(r"--[a-z-]+", shown.partition("What ")[2]):  # all of them exist
         assert hasattr(options, flag[2:].replace("-", "_")), flag

@@ -90,6 +90,8 @@ def test_the_settings_that_leave_less_are_those_that_were_measured_to(encryption
     assert min(limits.MIXED_NEIGHBOURS.values()) == limits.MIXED_NEIGHBOURS[True, True] == 0.03
 
 
-@pytest.mark.parametrize("encryption", [RandomShuffling(**MIXED), MixingUp(**MIXED)])
-def test_the_settings_that_leave_least_know_none_that_leave_less(encryption):
+@pytest.mark.parametrize(
+    "encryption", [RandomShuffling(**MIXED), MixingUp(**MIXED), RandomShuffling(shuffle_tones=True)]
+)
+def test_the_settings_that_leave_least_or_were_not_compared_know_none_that_leave_less(encryption):
     assert limits.what_leaves_less(encryption) is None

@@ -28,6 +28,8 @@ examples:
 
 A run that was stopped goes on when the same command is given again. More: docs/owner.md"""
 
+_MAX_NAMES = 20
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `hipmr encrypt` takes."""
@@ -193,8 +195,14 @@ def _job(options: argparse.Namespace, key: "SecretKey | None") -> "EncryptionJob
 
 
 def _source_options(options: argparse.Namespace) -> "SourceOptions":
+    from pathlib import Path
+
     from ..dataset.sources.listing import SourceOptions
 
+    if options.revision is not None and Path(options.source[0]).exists():
+        raise InputValueError(
+            f"--revision: got {options.revision!r}, but SOURCE lies on this machine; leave it out."
+        )
     return SourceOptions(
         image_column=options.image_column,
         config_name=options.config_name,
@@ -264,12 +272,21 @@ def _tell_after(
 
 
 def _account(folder: "Path") -> list[str]:
-    """Say what became of every file; names stay in the account's own file, for the owner alone."""
+    """Say what became of every file; names are for the owner's eyes, and go to no log."""
     from ..dataset.sources.account import Account, account_path
+    from .summary import counted, rows_of
 
-    account = Account.load(account_path(folder))
-    where = [f"each by name: {account_path(folder)} (yours alone; it is never published)"]
-    return account.lines() + (where if account.num_skipped else [])
+    path = account_path(folder)
+    if not path.exists():  # the owner has put it away before the push was repeated
+        return [f"{split}: {counted(count, 'row')}" for split, count in rows_of(folder).items()]
+    account = Account.load(path)
+    if not account.num_skipped:
+        return account.lines()
+    if sys.stderr.isatty():
+        names = [item for skipped in account.skipped.values() for item in skipped.items()]
+        for name, reason in names[:_MAX_NAMES]:
+            print(f"Left out: {name}: {reason}", file=sys.stderr)
+    return [*account.lines(), f"each by name: {path} (yours alone; it is never published)"]
 
 
 def _for_good(options: argparse.Namespace, job: "EncryptionJob", key: "SecretKey | None") -> str:

@@ -11,8 +11,9 @@ examples:
   hipmr decrypt encrypted --output-dir plain --key-file my.key
 
 A key undoes the shuffling, and --sub-patch-symmetries without a grid. It brings back pictures as they were
-resized and cropped for the encryption, without their names. What --interval, --drop-ratio, --sub-patch-grid
-and --patch-normalization lose, and --strategy mi always loses, no key brings back. More: docs/owner.md"""
+resized and cropped for the encryption, without their names. What --interval, --drop-ratio, --sub-patch-grid,
+--patch-normalization and --shuffle-tones lose, and --strategy mi always loses, no key brings back.
+More: docs/owner.md"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

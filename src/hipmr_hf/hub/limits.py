@@ -95,6 +95,8 @@ def what_leaves_less(encryption: Encryption) -> str | None:
         >>> what_leaves_less(RandomShuffling(**_HARDENED)) is None
         True
     """
+    if encryption.shuffle_tones:
+        return None  # not measured beside the others
     flags = [_FLAGS[name] for name, value in _HARDENED.items() if getattr(encryption, name) < value]
     if not flags:
         return None
