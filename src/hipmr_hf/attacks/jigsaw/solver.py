@@ -15,7 +15,6 @@ from ...errors import InputTypeError, InputValueError
 from ..base import AttackResult, grid_shape, join_patches, split_mosaic
 from .annealing import anneal, layout_energy
 from .assembly import greedy_layout
-from .compiled import warn_without_numba
 from .pair_scores import PairWeights, pair_scores, pair_top1
 from .weights import weights_for
 
@@ -120,7 +119,6 @@ class JigsawAttack:
             unary: as in calling.
             started: `time.process_time()` when the attack began; now by default.
         """
-        warn_without_numba()
         started = time.process_time() if started is None else started
         shape = grid_shape(self.encryption)
         scores = scores.astype(np.float32)

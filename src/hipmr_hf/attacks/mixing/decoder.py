@@ -16,17 +16,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from ...encryption import Encryption, MixingUp
-from ...errors import InputTypeError
+from ...errors import InputTypeError, needs_extra
 from ...metrics.image_similarity import image_similarity
 from ..base import AttackResult, encrypt_with_truth
 from ..trained.timed_training import Progress, train_for
 from ..trained.training_crops import TrainingCrops
 from .inversion import project
-from .small_total_variation import small_total_variation
+
+with needs_extra("the mixing decoder", "audit,torch"):
+    import torch
+    from torch import nn
+
+    from .small_total_variation import small_total_variation
 
 _FINE, _COARSE = 64, 160
 """Channels of the network's two levels."""
