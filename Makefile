@@ -10,6 +10,7 @@ export TOKENIZERS_PARALLELISM ?= false
 install: .venv/.installed
 
 .venv/.installed: setup.cfg pyproject.toml constraints.txt
+	@echo "Installing into .venv; the first time it takes some minutes, in which nothing more is printed."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[examples,tests,quality]"
 	touch $@

@@ -23,3 +23,11 @@ def photo() -> np.ndarray:
     from sklearn.datasets import load_sample_image
 
     return np.array(load_sample_image("china.jpg"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what tests measured and gave to `record_property` as a figure, in whichever process they ran."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, text in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(text)

@@ -4,8 +4,9 @@ Public names are resolved when they are first used (PEP 562), so the data owner'
 pays for torch or transformers, and works where they are not installed.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .errors import check_extra
 from .hub import auto_classes
 from .layout import __version__
 from .lazy_names import lazy_names
@@ -54,9 +55,15 @@ _MODULES = {
     "models": tuple(name for name in __all__ if name.startswith("PE")),
 }
 
-__getattr__, _names = lazy_names(
-    __name__, {name: module for module, names in _MODULES.items() for name in names}
-)
+_find, _ = lazy_names(__name__, {name: module for module, names in _MODULES.items() for name in names})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES["models"]:
+        # Settings and processors of models work without torch, as they do in transformers.
+        needs_torch = not name.endswith(("Config", "ImageProcessorPil"))
+        check_extra(name, "torch", "transformers", *["torch"] * needs_torch)
+    return _find(name)
 
 
 def __dir__() -> list[str]:

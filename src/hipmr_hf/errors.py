@@ -5,6 +5,7 @@ A message names the argument, what came, what is allowed and what to do.
 """
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 
 
@@ -82,6 +83,28 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
         if (error.name or "").partition(".")[0] == __package__:
             raise  # a mistake of ours
         raise MissingExtraError(what, extra) from error
+
+
+def check_extra(what: str, extra: str, *libraries: str) -> None:
+    """Say which extra to install if one of its libraries is missing; none is imported.
+
+    Args:
+        what, extra: as in `MissingExtraError`.
+        libraries: names to import.
+
+    Raises:
+        MissingExtraError: one of them is missing.
+
+    Example:
+
+        >>> check_extra("training", "torch", "numpy", "a_library_that_is_not_there")
+        Traceback (most recent call last):
+        hipmr_hf.errors.MissingExtraError: training needs a library ... run: pip install "hipmr-hf[torch]"
+    """
+    with needs_extra(what, extra):
+        for library in libraries:
+            if importlib.util.find_spec(library) is None:
+                raise ModuleNotFoundError(name=library)
 
 
 @contextlib.contextmanager

@@ -97,7 +97,12 @@ def test_without_torch_config_and_processor_are_registered(checkpoint):
     print(processor([np.zeros((16, 24, 3), np.uint8)], return_tensors="np").pixel_values.shape)
     print(type(AutoConfig.from_pretrained(sys.argv[1])).__module__, hasattr(hipmr_hf.models, "PEViTModel"))
     assert "torch" not in sys.modules
+    try:
+        hipmr_hf.PEViTModel
+    except ImportError as error:
+        print(error)
     """
     output = run_python(code, checkpoint)
     assert "(1, 3, 16, 24)" in output
+    assert 'PEViTModel needs a library that is not installed; run: pip install "hipmr-hf[torch]"' in output
     assert "hipmr_hf.models.configuration_pevit False" in output

@@ -1,8 +1,8 @@
 """The commands of `hipmr`, a module each, which is imported when its command runs.
 
-In: what was typed. Out: an exit code, files, and at the end a `summary` of what was made, where, how much, what
-is for good and what comes next. A module has `add_arguments(parser)`, `run(options)`, and `EPILOG`, examples for
-its help.
+In: what was typed. Out: an exit code, files, and at the end a `summary` of what was made, where, how much,
+what is for good and what comes next. A module has `add_arguments(parser)`, `run(options)`, and `EPILOG`,
+examples for its help.
 """
 
 import importlib

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from ..errors import InputValueError
+from ..errors import InputValueError, check_extra
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
     from ..files import check_is_free
 
+    check_extra("hipmr convert", "torch", "torch", "transformers")
     output_dir = Path(options.output_dir)
     check_is_free(output_dir)
     model, processor, report = _CONVERTERS[options.architecture](options)

@@ -11,7 +11,7 @@ import datasets
 import evaluate
 import numpy as np
 
-from ..errors import InputValueError
+from ..errors import InputValueError, needs_extra
 
 _DESCRIPTION = "COCO's twelve numbers for detected boxes, and the average precision of every class."
 
@@ -107,12 +107,8 @@ class MeanAveragePrecision(evaluate.Metric):
 
 
 def _evaluate(predictions: list[dict], references: list[dict], labels: list[int]) -> Any:
-    try:
+    with needs_extra("MeanAveragePrecision", "detection"):
         from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise ImportError(
-            "MeanAveragePrecision needs faster-coco-eval: pip install 'hipmr-hf[detection]'."
-        ) from error
     truth, found = [], []
     for image, (prediction, reference) in enumerate(zip(predictions, references, strict=True)):
         truth += _coco_entries(image, reference)

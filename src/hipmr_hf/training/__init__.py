@@ -7,6 +7,7 @@ In: encrypted datasets. Out: models, collators, trainers and drawings for `class
 
 from typing import TYPE_CHECKING
 
+from ..errors import check_extra
 from ..lazy_names import lazy_names
 
 if TYPE_CHECKING:
@@ -14,5 +15,7 @@ if TYPE_CHECKING:
     from .detection import build_peyolos
 
 __all__ = ["build_pevit", "build_peyolos"]
+
+check_extra("training", "torch", "torch", "transformers")
 
 __getattr__, _ = lazy_names(__name__, {"build_pevit": "classification", "build_peyolos": "detection"})

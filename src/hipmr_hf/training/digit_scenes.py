@@ -7,7 +7,7 @@ import numpy as np
 from datasets import ClassLabel, Dataset, Features, Image, List, Value
 from PIL import Image as PILImage
 
-from ..errors import InputValueError
+from ..errors import InputValueError, needs_extra
 
 _SPLITS = {"train": slice(0, 1400), "test": slice(1400, None)}  # of the 1,797 digits
 
@@ -38,7 +38,7 @@ def digit_scenes(
         A dataset with `image` and `objects`: "bbox" (x, y, width, height) around the ink, and "category".
 
     Raises:
-        ImportError: scikit-learn is missing.
+        MissingExtraError: scikit-learn is missing.
         ValueError: an unknown split, or digits that are larger than the scene.
 
     Example:
@@ -66,10 +66,8 @@ def digit_scenes(
 
 def _digits(split: str) -> tuple[list[np.ndarray], np.ndarray]:
     """The digits of a split, each cut to its ink: (height, width) between 0 and 1."""
-    try:
+    with needs_extra("digit_scenes", "examples"):
         from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError("digit_scenes needs scikit-learn: pip install 'hipmr-hf[examples]'.") from error
     data = load_digits()
     pictures = []
     for picture in data.images[_SPLITS[split]] / 16:

@@ -17,7 +17,6 @@ from ...errors import InputValueError
 from ..base import AttackResult, check_shuffled, grid_shape, join_patches, split_mosaic
 from .annealing import anneal, layout_energy
 from .assembly import greedy_layout
-from .compiled import warn_without_numba
 from .pair_scores import pair_scores, pair_top1
 from .weights import PairWeights, weights_for
 
@@ -122,7 +121,6 @@ class JigsawAttack:
             unary: as in calling.
             started: `time.process_time()` when the attack began; now by default.
         """
-        warn_without_numba()
         started = time.process_time() if started is None else started
         shape = grid_shape(self.encryption)
         scores = scores.astype(np.float32)

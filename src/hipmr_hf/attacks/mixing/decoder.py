@@ -18,15 +18,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from ...errors import InputTypeError
+from ...errors import InputTypeError, needs_extra
 from ...metrics.image_similarity import image_similarity
 from ..base import AttackResult, encrypt_with_truth
 from ..trained.timed_training import Progress, train_for
 from .inversion import project
-from .small_total_variation import small_total_variation
+
+with needs_extra("the mixing decoder", "audit,torch"):
+    import torch
+    from torch import nn
+
+    from .small_total_variation import small_total_variation
 
 if TYPE_CHECKING:
     from ...encryption.base import Encryption
