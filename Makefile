@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart quickstart-detection test quality style results benchmark soak fuzz checkpoints clean
+.PHONY: install quickstart quickstart-detection test quality style docs results benchmark soak fuzz checkpoints clean
 
 install: .venv/.installed
 
@@ -31,7 +31,16 @@ style: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The accuracy table of README; DATA holds eurosat_train_6k.parquet and eurosat_test_1500.parquet.
+# A site of README, docs/ and the docstrings; strict about broken links and references, and without the network.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "outputs/site/index.html; with search: $(PYTHON) -m http.server --bind 127.0.0.1 --directory outputs/site"
+
+.venv/.docs: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
+# The accuracy table of docs/results.md; DATA holds eurosat_train_6k.parquet and eurosat_test_1500.parquet.
 DATA ?= ../shared/data
 results: install
 	$(BIN)/python benchmarks/eurosat_accuracy.py --data_dir $(DATA) --jobs 2

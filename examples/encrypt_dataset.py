@@ -41,6 +41,7 @@ class Arguments:
     sub_patch_grid: int | None = field(default=None, metadata={"help": "Default: 1 for rs, 2 for mi."})
     sub_patch_symmetries: bool = field(default=False, metadata={"help": "Turn each sub-patch at random."})
     patch_normalization: bool = field(default=False, metadata={"help": "Take brightness and contrast away."})
+    shuffle_tones: bool = field(default=False, metadata={"help": "Deal brightness and contrast out anew."})
     key_file: Path | None = None
     image_format: Literal["png", "jpeg", "webp"] = "png"
     on_error: Literal["raise", "skip"] = "raise"
@@ -54,6 +55,7 @@ def build_encryption(args: Arguments) -> Encryption:
         "patch_size": args.patch_size,
         "sub_patch_symmetries": args.sub_patch_symmetries,
         "patch_normalization": args.patch_normalization,
+        "shuffle_tones": args.shuffle_tones,
     }
     if args.strategy == "mi":
         return MixingUp(image_size=args.image_size, sub_patch_grid=args.sub_patch_grid or 2, **knobs)

@@ -76,7 +76,8 @@ class ModelArguments:
         metadata={"help": "reference, none or absolute. Default: absolute for MI, else reference."},
     )
     patch_embedding: str | None = field(
-        default=None, metadata={"help": "linear or nonlinear. Default: nonlinear for MI, else linear."}
+        default=None,
+        metadata={"help": "linear, nonlinear or invariant. Default: nonlinear for MI, else linear."},
     )
     patch_embedding_initializer: str = "default"
     attn_implementation: str = "sdpa"

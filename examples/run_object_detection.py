@@ -78,6 +78,9 @@ class ModelArguments:
     num_attention_heads: int | None = None
     num_detection_tokens: int | None = None
     use_mid_position_embeddings: bool = False
+    patch_embedding: str | None = field(
+        default=None, metadata={"help": "Not for the baseline; nonlinear (the default), linear or invariant."}
+    )
     drop_path_rate: float | None = field(default=None, metadata={"help": "Not for the baseline."})
     attn_implementation: Literal["sdpa", "eager"] | None = field(
         default=None,
@@ -188,6 +191,7 @@ def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[
         encryption,
         image_size,
         checkpoint=args.model_name_or_path,
+        patch_embedding=args.patch_embedding,
         drop_path_rate=args.drop_path_rate,
         **overrides,
     )

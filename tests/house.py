@@ -53,7 +53,8 @@ def room_of(module: str) -> str:
 
 
 def imports_of(module: str, path: Path, known: set[str], *, typing: bool = False) -> set[str]:
-    """Modules of the package that a module imports, at any depth of nesting; for types alone only if asked."""
+    """Modules of the package that a module imports, at any depth of nesting; for types alone only if "
+    "asked."""
     here = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     found: set[str] = set()
 

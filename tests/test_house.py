@@ -1,4 +1,5 @@
-"""The laws of the house: rooms and floors, light imports, a blind builder's side. The table is in `house.py`."""
+"""The laws of the house: rooms and floors, light imports, a blind builder's side. The table is in "
+"`house.py`."""
 
 import subprocess
 import sys

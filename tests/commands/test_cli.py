@@ -21,6 +21,7 @@ from transformers import (
 
 from hipmr_hf.cli import main
 from hipmr_hf.encryption import Encryption, MixingUp, RandomShuffling, Sides
+from hipmr_hf.encryption.keys import SecretKey
 from hipmr_hf.images.reading import read_image
 from hipmr_hf.models import PEYolosForObjectDetection, PEYolosImageProcessorPil
 
@@ -133,6 +134,31 @@ def test_a_folder_of_images_becomes_a_dataset_without_names(images, tmp_path):
         assert (np.asarray(row["image"]) == np.asarray(mixing(picture(seed)))).all()
     everything = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.*"))
     assert CANARY.encode() not in everything + repr(rows_of(tmp_path / "out")).encode()
+
+
+@pytest.mark.parametrize(("strategy", "kind"), [(RS, RandomShuffling), (MI, MixingUp)])
+def test_tones_are_dealt_out_apart_and_the_key_draws_them_again(images, tmp_path, strategy, kind, capsys):
+    key_file, output = tmp_path / "a.key", tmp_path / "out"
+    assert run("keygen", key_file) == 0
+    arguments = ("--output-dir", output, *strategy, "--shuffle-tones", "--key-file", key_file)
+    assert run("encrypt", images, *arguments) == 0
+    encryption = Encryption.from_pretrained(output)
+    assert isinstance(encryption, kind) and encryption.shuffle_tones
+    assert "| `shuffle_tones` | True |" in (output / "README.md").read_text()
+    key = SecretKey.load(key_file)
+    for row, seed in zip(rows_of(output), (0, 2, 4, 1, 3, 5), strict=True):
+        plain = encryption.prepare(picture(seed))[None]
+        expected = encryption.encrypt_batch(plain, key=key, nonces=[row["nonce"]], remember_nonces=False)
+        assert (read_image(row["image"]["bytes"]) == expected[0]).all()
+    capsys.readouterr()
+    assert run("decrypt", output, "--key-file", key_file, "--output-dir", tmp_path / "back") == 2
+    assert "cannot be decrypted" in only_error(capsys)
+
+
+def test_tones_and_normalization_are_one_line(images, tmp_path, capsys):
+    both = ("--shuffle-tones", "--patch-normalization")
+    assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS, *both) == 2
+    assert "shuffle_tones, patch_normalization: got True for both" in only_error(capsys)
 
 
 def test_mixed_up_images_keep_their_shape_between_two_sides(tmp_path):

@@ -8,10 +8,12 @@ from datasets import Dataset, Features, Image, Value
 
 from hipmr_hf import RandomShuffling, SecretKey
 from hipmr_hf.dataset.job import EncryptionJob, Told, forget
-from hipmr_hf.dataset.parts import Part, PartedSource
+from hipmr_hf.dataset.parts import Part
 from hipmr_hf.dataset.pieces import count_parts, encrypt_part, join_rows
 from hipmr_hf.dataset.row_order import deal_rows, join_dealt
 from hipmr_hf.dataset.rows import RowEncryptionError
+from hipmr_hf.dataset.source import open_source
+from hipmr_hf.dataset.sources.listing import SourceOptions
 from hipmr_hf.leaks.parquet import holds_key
 
 ROWS = 100
@@ -35,12 +37,11 @@ def job_for(folder, source, **options) -> Told:
     key = SecretKey.generate()
     key.save(folder / "a.key")
     (folder / "work").mkdir()
-    parted = PartedSource([str(source)], image_column="image")
     return Told(
         EncryptionJob(RandomShuffling(image_size=16, patch_size=8), **options),
         (str(source),),
-        None,
-        parted.plain.identity,
+        SourceOptions(),
+        open_source([str(source)]).identity,
         str(folder / "work"),
         key_file=str(folder / "a.key"),
         key_id=key.key_id,

@@ -1,67 +1,342 @@
-import dataclasses
-import time
+"""What a source is taken for, and that every file of it is a row or is named."""
+
+import json
+import os
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from hipmr_hf.dataset.parts import Part, batches_of
 from hipmr_hf.dataset.source import open_source
+from hipmr_hf.dataset.sources.listing import SourceOptions
+from hipmr_hf.errors import InputValueError, UserError
 
-GROUPS, GROUP_ROWS, ROW_BYTES = 60, 20, 10_000
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> list[str]:
-    """Two Parquet files, of 60 row groups of 200 kB each, and one without rows between them."""
-    folder, generator = tmp_path_factory.mktemp("plain"), np.random.default_rng(0)
+def picture(path: Path, colour: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.new("RGB", (8, 6), (colour, 0, 0)).save(path, "PNG")
+    return path
+
+
+def rows(source, split="train", columns=None) -> list[dict]:
+    columns = columns or [name for name in source.splits[split].features if name != "image"]
+    found = []
+    for number in range(source.splits[split].num_parts(0)):
+        for batch in batches_of(source, Part(split, 0, number), columns):
+            found += [dict(zip(columns, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+    return found
+
+
+def counts(source) -> dict[str, int]:
+    return {name: split.num_rows for name, split in source.splits.items()}
+
+
+def opened(place, **options):
+    return open_source([str(place)], SourceOptions(**options))
+
+
+def test_a_flat_folder(tmp_path):
+    for name in ("a.png", "train_1.png", "test::2.png", "scan[2].png", "\u00e4.png", "val.png"):
+        picture(tmp_path / name)
+    source = opened(tmp_path)
+    assert counts(source) == {"train": 6} and list(source.splits["train"].features) == ["image"]
+    assert source.told() == "a folder of pictures: 1 split (train), 6 pictures"
+
+
+def test_class_folders(tmp_path):
+    for name in ("dog/1.png", "cat[a]/1.png", "cat[a]/2.png"):
+        picture(tmp_path / name)
+    source = opened(tmp_path)
+    assert source.told() == "class folders: 1 split (train), 2 classes, 3 pictures"
+    assert source.splits["train"].features["label"].names == ["cat[a]", "dog"]
+    assert [row["label"] for row in rows(source)] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_split_folders(classes, tmp_path):
+    for split, count in (("train", 3), ("val", 2), ("test", 1)):
+        for i in range(count):
+            picture(tmp_path / split / (("cat", "dog")[i % 2] if classes else "") / f"{i}.png")
+    source = opened(tmp_path)
+    assert counts(source) == {"test": 1, "train": 3, "validation": 2}
+    assert ("label" in source.splits["train"].features) == classes
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["train/a.png", "test/a.png", "holdout/a.png"], "pictures beside them .1 in holdout."),
+        (["train/a.png", "test/a.png", "a.png"], "pictures beside them .1 in no folder."),
+        (["cat/a.png", "dog/a.png", "a.png"], "look like classes, and 1 in no folder"),
+        (["cat/1/a.png", "dog/a.png"], "folders of folders, such as cat/1/a.png"),
+        (["val/a.png", "dev/a.png"], "would both be the split 'validation'"),
+    ],
+)
+def test_pictures_that_would_be_nowhere_are_an_error_that_names_the_flag(names, message, tmp_path):
+    for name in names:
+        picture(tmp_path / name)
+    with pytest.raises(InputValueError, match=message) as error:
+        opened(tmp_path)
+    assert "--" in str(error.value) or "rename" in str(error.value)
+    assert sum(counts(opened(tmp_path, splits="none", labels="none")).values()) == len(names)
+
+
+def test_said_outright_an_extra_folder_is_a_split(tmp_path):
+    for name in ("train/a.png", "test/a.png", "holdout/a.png"):
+        picture(tmp_path / name)
+    assert counts(opened(tmp_path, splits="folders")) == {"holdout": 1, "test": 1, "train": 1}
+
+
+def test_metadata_keeps_its_columns_and_names_what_it_lacks(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(tmp_path / name)
+    (tmp_path / "metadata.csv").write_text("file_name,age,site\na.png,3,north\nb.png,4,south\n")
+    source = opened(tmp_path)
+    assert rows(source) == [{"age": 3, "site": "north"}, {"age": 4, "site": "south"}]
+    assert source.account.skipped == {
+        "not in the table": ["c.png"],
+        "a table that was read": ["metadata.csv"],
+    }
+    classes = opened(tmp_path, labels="site")
+    assert classes.splits["train"].features["label"].names == ["north", "south"]
+    assert rows(classes, columns=["label"]) == [{"label": 0}, {"label": 1}]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_metadata_of_other_kinds_hold_objects(kind, tmp_path):
+    picture(tmp_path / "train" / "a.png")
+    values = {"file_name": "a.png", "objects": {"bbox": [[0, 0, 4, 4]], "categories": [1]}}
+    if kind == "jsonl":
+        (tmp_path / "train" / "metadata.jsonl").write_text(json.dumps(values) + "\n")
+    else:
+        pq.write_table(pa.Table.from_pylist([values]), tmp_path / "train" / "metadata.parquet")
+    (row,) = rows(opened(tmp_path))
+    assert row["objects"] == {"bbox": [[0, 0, 4, 4]], "categories": [1]}
+
+
+def test_a_table_of_paths(tmp_path):
+    picture(tmp_path / "scans" / "a.png")
+    (tmp_path / "list.csv").write_text("path,grade\nscans/a.png,2\n")
+    for place in (tmp_path, tmp_path / "list.csv"):
+        assert rows(opened(place)) == [{"grade": 2}]
+
+
+@pytest.mark.parametrize(
+    "place", ["../secret.png", "/etc/secret.png", "https://example.org/a.png", "gone.png"]
+)
+def test_a_table_cannot_name_what_lies_elsewhere(place, tmp_path):
+    picture(tmp_path / "secret.png")
+    picture(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "metadata.csv").write_text(f"file_name\n{place}\n")
+    with pytest.raises(InputValueError, match=r"outside of its folder|not there"):
+        opened(tmp_path / "in")
+
+
+def coco(images, annotations, categories=({"id": 7, "name": "cell"}, {"id": 3, "name": "bud"})) -> str:
+    return json.dumps({"images": images, "annotations": annotations, "categories": list(categories)})
+
+
+def test_coco(tmp_path):
+    for split in ("train2017", "val2017"):
+        picture(tmp_path / "images" / split / "1.png")
+        annotation = {"image_id": 5, "category_id": 7, "bbox": [1, 1, 2, 3]}  # no iscrowd, no area
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        told = coco([{"id": 5, "file_name": "1.png"}], [annotation])
+        (tmp_path / "annotations" / f"instances_{split}.json").write_text(told)
+    source = opened(tmp_path)
+    assert counts(source) == {"train": 1, "validation": 1}
+    features = source.splits["train"].features["objects"]
+    assert features["category"].feature.names == ["bud", "cell"]
+    assert rows(source) == [{"objects": {"bbox": [[1, 1, 2, 3]], "category": [1]}}]
+
+
+def test_yolo(tmp_path):
+    for split in ("train", "val"):
+        picture(tmp_path / "images" / split / "1.jpg")
+        (tmp_path / "labels" / split).mkdir(parents=True)
+        (tmp_path / "labels" / split / "1.txt").write_text("1 0.5 0.5 0.25 0.5\n")
+    (tmp_path / "data.yaml").write_text(
+        "path: ../datasets/x\ntrain: images/train\nval: images/val\nnames: [a, b]\n"
+    )
+    source = opened(tmp_path)
+    assert counts(source) == {"train": 1, "validation": 1} and source.splits["train"].box_format == "yolo"
+    assert rows(source) == [{"objects": {"bbox": [[0.5, 0.5, 0.25, 0.5]], "category": [1]}}]
+
+
+def test_pascal_voc(tmp_path):
+    picture(tmp_path / "JPEGImages" / "1.jpg")
+    (tmp_path / "Annotations").mkdir()
+    box = "<bndbox><xmin>2</xmin><ymin>1</ymin><xmax>5</xmax><ymax>4</ymax></bndbox>"
+    text = f"<annotation><object><name>dog</name>{box}</object></annotation>"
+    (tmp_path / "Annotations" / "1.xml").write_text(text)
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("1\n")
+    source = opened(tmp_path)
+    assert counts(source) == {"validation": 1}
+    assert rows(source, "validation") == [{"objects": {"bbox": [[1, 0, 4, 4]], "category": [0]}}]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_an_archive_of_class_folders(kind, tmp_path):
+    for name in ("cat/1.png", "dog/1.png"):
+        picture(tmp_path / "plain" / name)
+    archive = tmp_path / f"plain.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as file:
+            for path in sorted((tmp_path / "plain").rglob("*.png")):
+                file.write(path, path.relative_to(tmp_path / "plain"))
+    else:
+        with tarfile.open(archive, f"w:{'gz' if kind.endswith('gz') else ''}") as file:
+            file.add(tmp_path / "plain", ".")
+    source = opened(archive)
+    assert source.told() == "class folders: 1 split (train), 2 classes, 2 pictures"
+    assert rows(source, columns=["image"]) == rows(opened(tmp_path / "plain"), columns=["image"])
+
+
+def test_an_archive_cannot_lead_out_of_itself(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("../a.png", PNG)
+    with pytest.raises(InputValueError, match="leads out of it"):
+        opened(tmp_path / "a.zip")
+
+
+def test_webdataset(tmp_path):
+    picture(tmp_path / "a.png")
+    for number in range(2):
+        with tarfile.open(tmp_path / f"shard-train-{number:04d}.tar", "w") as file:
+            for key in ("0001", "0002"):
+                (tmp_path / "a.cls").write_text(str(number))
+                file.add(tmp_path / "a.png", f"{key}.png")
+                file.add(tmp_path / "a.cls", f"{key}.cls")
+    paths = sorted(map(str, tmp_path.glob("*.tar")))
+    source = open_source(paths)
+    assert source.layout == "WebDataset" and counts(source) == {"train": 4}
+    assert [row["label"] for row in rows(source)] == [0, 0, 1, 1]
+    assert source.account.found == 8
+
+
+def test_one_picture(tmp_path):
+    picture(tmp_path / "other.png")
+    source = opened(picture(tmp_path / "photo.png"))
+    assert counts(source) == {"train": 1} and source.account.found == 1
+
+
+def test_links_are_followed_inside_and_named_outside(tmp_path):
+    picture(tmp_path / "elsewhere" / "1.png")
+    picture(tmp_path / "plain" / "cat" / "1.png")
+    os.symlink(tmp_path / "plain" / "cat", tmp_path / "plain" / "dog")
+    os.symlink(tmp_path / "gone", tmp_path / "plain" / "cat" / "2.png")
+    source = opened(tmp_path / "plain")
+    assert source.told() == "class folders: 1 split (train), 2 classes, 2 pictures"
+    assert sorted(source.account.skipped["a broken link"]) == ["cat/2.png", "dog/2.png"]
+    os.symlink(tmp_path / "elsewhere", tmp_path / "plain" / "bird")
+    with pytest.raises(
+        InputValueError, match=r"1 links in .* lead outside of it, the first is bird; add --follow"
+    ):
+        opened(tmp_path / "plain")
+    assert counts(opened(tmp_path / "plain", follow_links=True)) == {"train": 3}
+
+
+def test_a_link_to_a_folder_above_ends(tmp_path):
+    picture(tmp_path / "plain" / "cat" / "1.png")
+    os.symlink(tmp_path / "plain", tmp_path / "plain" / "cat" / "up")
+    assert counts(opened(tmp_path / "plain")) == {"train": 1}
+
+
+def test_rows_of_parquet_that_name_files_are_refused(tmp_path):
+    secret = picture(tmp_path / "secret.png")
+    table = pa.table({"image": [{"bytes": None, "path": str(secret)}]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    (row,) = rows(opened(tmp_path / "a.parquet"), columns=["image"])
+    with pytest.raises(UserError, match="names a file"):
+        raise row["image"]
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"info": 3}', b"{" * 3000])
+def test_metadata_of_others_in_parquet_are_passed_over(content, tmp_path):
+    table = pa.table({"image": [PNG]}).replace_schema_metadata({b"huggingface": content})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert counts(opened(tmp_path / "a.parquet")) == {"train": 1}
+
+
+def test_nothing_to_read_says_what_was_seen(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(
+        InputValueError, match=r"no picture in .*1 other files \(\.txt\); understood are a folder"
+    ):
+        opened(tmp_path)
+
+
+def test_code_in_a_source_is_not_run(tmp_path):
+    """A folder with a script of its own name, as `datasets` once ran it."""
+    folder = tmp_path / "s11"
+    picture(folder / "a.png")
+    (folder / "s11.py").write_text("raise SystemExit('it ran')")
+    source = opened(folder)
+    assert counts(source) == {"train": 1} and source.account.skipped == {"no picture": ["s11.py"]}
+
+
+names = st.text(st.sampled_from("ab\u00e4 .[]:-_1"), min_size=1, max_size=6).filter(
+    lambda name: name.strip(". ")
+)
+files = st.tuples(
+    st.lists(st.one_of(names, st.sampled_from(["train", "test", "val", "cat"])), max_size=3),
+    names,
+    st.sampled_from([".png", ".jpg", ".txt", "", ".dcm", ".PNG"]),
+    st.sampled_from([PNG, b"text"]),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(files, max_size=8), st.sampled_from([None, "folders", "none"]), st.sampled_from([None, "none"])
+)
+def test_written_and_skipped_are_all_that_was_found(tmp_path_factory, tree, splits, labels):
+    root = tmp_path_factory.mktemp("tree")
+    for folders, name, suffix, content in tree:
+        path = root.joinpath(*(folder.strip() or "x" for folder in folders), name + suffix)
+        if not any(parent.is_file() for parent in path.parents) and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    all_files = [path for path in root.rglob("*") if path.is_file()]
+    try:
+        source = opened(root, splits=splits, labels=labels)
+    except InputValueError:
+        return  # it says so before any work
+    assert source.account.found == len(all_files)
+    assert sum(counts(source).values()) + source.account.num_skipped == len(all_files)
+    taken = {name for split in source.splits.values() for name in split.names}
+    assert not taken & {name for skipped in source.account.skipped.values() for name in skipped}
+
+
+def test_no_parquet_file_is_read_ahead_of_slow_work(tmp_path):
+    groups, rows_a_group, row_bytes = 60, 20, 10_000
+    generator = np.random.default_rng(0)
     schema = pa.schema({"image": pa.binary(), "label": pa.int64()})
-    for name, groups in (("a", GROUPS), ("b", 0), ("c", GROUPS)):
-        with pq.ParquetWriter(folder / f"{name}.parquet", schema, use_dictionary=False) as writer:
-            for _ in range(groups):
-                labels = generator.integers(0, 1000, GROUP_ROWS)
-                images = [generator.bytes(ROW_BYTES) for _ in labels]
-                writer.write_table(pa.table({"image": images, "label": labels}, schema=schema))
-    return [str(path) for path in sorted(Path(folder).iterdir())]
-
-
-def labels_of(stream) -> list[int]:
-    return [row["label"] for row in stream.select_columns(["label"])]
-
-
-def test_small_parts_hold_the_same_rows_in_the_same_order(files):
-    with open_source(files) as plain:
-        small = plain.with_small_parts()
-        parts, whole = small.splits["train"], plain.splits["train"]
-        assert small.num_rows == {"train": 2 * GROUPS * GROUP_ROWS}
-        assert parts.num_shards == 2 * GROUPS and whole.num_shards == 3
-        assert labels_of(parts) == labels_of(whole)
-        assert labels_of(parts.skip(1234)) == labels_of(whole.skip(1234))
-
-
-def test_no_file_is_read_ahead_of_slow_work(files):
+    with pq.ParquetWriter(tmp_path / "a.parquet", schema, use_dictionary=False) as writer:
+        for i in range(groups):
+            images = [generator.bytes(row_bytes) for _ in range(rows_a_group)]
+            writer.write_table(pa.table({"image": images, "label": [i] * rows_a_group}, schema=schema))
     before = pa.total_allocated_bytes()
-    with open_source(files) as plain:
-        stream = plain.with_small_parts().splits["train"].with_format("arrow")
-        for number, _ in enumerate(stream.iter(batch_size=GROUP_ROWS)):
-            time.sleep(0.01)
-            held = pa.total_allocated_bytes() - before
-            assert held < 5 * GROUP_ROWS * ROW_BYTES, f"{held} bytes after {number} row groups"
+    source = opened(tmp_path / "a.parquet")
+    for number in range(source.splits["train"].num_parts(0)):
+        for _ in batches_of(source, Part("train", 0, number), ["image", "label"]):
+            assert pa.total_allocated_bytes() - before < 5 * rows_a_group * row_bytes
 
 
-def test_a_source_on_the_hub_stays_as_it_is(files):
-    with open_source(files) as plain:
-        remote = dataclasses.replace(plain, parquet_files=())
-        assert remote.with_small_parts() is remote
-
-
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_parquet_file_that_was_cut_off_is_named(place, files, tmp_path):
+def test_a_parquet_file_that_was_cut_off_is_named(tmp_path):
+    pq.write_table(pa.table({"image": [bytes(1000)] * 100}), tmp_path / "whole.parquet")
     cut = tmp_path / "cut.parquet"
-    cut.write_bytes(Path(files[0]).read_bytes()[:100_000])
-    named = [files[0], files[2]]
-    named.insert(place, str(cut))
-    message = rf"source: {cut} cannot be read \(.*mend or replace"
-    with pytest.raises(ValueError, match=message), open_source(named) as plain:
-        plain.with_small_parts()
+    cut.write_bytes((tmp_path / "whole.parquet").read_bytes()[:1000])
+    with pytest.raises(InputValueError, match=rf"source: {cut} cannot be read \(.*mend or replace"):
+        open_source([str(tmp_path / "whole.parquet"), str(cut)])

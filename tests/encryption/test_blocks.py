@@ -11,6 +11,8 @@ SETTINGS = [
     RandomShuffling(image_size=(32, 48), patch_size=8, drop_ratio=0.5),
     RandomShuffling((32, 48), 8, sub_patch_grid=2, sub_patch_symmetries=True, patch_normalization=True),
     MixingUp(patch_size=8, sub_patch_symmetries=True),
+    RandomShuffling((32, 48), 8, drop_ratio=0.5, sub_patch_grid=2, shuffle_tones=True),
+    MixingUp(patch_size=8, sub_patch_symmetries=True, shuffle_tones=True),
 ]
 
 

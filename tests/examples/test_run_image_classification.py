@@ -66,6 +66,8 @@ def test_the_whole_recipe_runs(example, folders, tmp_path):
         example,
         folders["rs"],
         tmp_path,
+        "--patch_embedding",
+        "invariant",
         "--turns",
         "symmetries",
         "--mixup_alpha",
@@ -84,6 +86,7 @@ def test_the_whole_recipe_runs(example, folders, tmp_path):
     assert torch.isfinite(torch.tensor(metrics["train_loss"]))
     config = AutoModelForImageClassification.from_pretrained(tmp_path).config
     assert (config.drop_path_rate, config.patch_drop_rate) == (0.1, 0.25)
+    assert config.patch_embedding == "invariant"
 
 
 def test_a_mixed_up_dataset_gets_positions_and_the_nonlinear_embedding(example, folders, tmp_path):

@@ -88,9 +88,11 @@ def test_the_baseline_trains_on_plain_images_and_a_checkpoint_goes_on(example, f
     assert yolos.vit.embeddings.detection_tokens.std() > 0.01  # not the zeros that YOLOS starts with
     assert yolos.config.image_size == [48, 64] and yolos.config.patch_size == 8
     # the detector takes over the baseline's weights; its patch embedding alone is new
-    first = run("peyolos", "--model_name_or_path", str(tmp_path / "yolos"), "--learning_rate", "0")
+    started = ("--model_name_or_path", str(tmp_path / "yolos"), "--patch_embedding", "invariant")
+    first = run("peyolos", *started, "--learning_rate", "0")
     assert first["eval_images"] == 11
     peyolos = PEYolosForObjectDetection.from_pretrained(tmp_path / "peyolos")
+    assert peyolos.config.patch_embedding == "invariant"
     torch.testing.assert_close(peyolos.bbox_predictor.layers[0].weight, yolos.bbox_predictor.layers[0].weight)
     shutil.rmtree(tmp_path / "yolos")
 

@@ -201,6 +201,9 @@ def test_what_is_not_known_leaves_no_trace():
         MixingUp(),
         MixingUp(patch_normalization=True),
         MixingUp(sub_patch_symmetries=True, patch_normalization=True),
+        RandomShuffling(sub_patch_grid=2, sub_patch_symmetries=True, shuffle_tones=True),
+        MixingUp(sub_patch_symmetries=True, shuffle_tones=True),
+        MixingUp(shuffle_tones=True),
     ],
 )
 def test_no_card_promises_what_does_not_hold(encryption):
@@ -216,6 +219,14 @@ def test_no_card_promises_what_does_not_hold(encryption):
 def test_a_mixed_up_scene_is_not_said_to_be_hidden():
     said = str(dataset_card(DatasetFacts("me/scans", MixingUp(), {"train": 3})))
     assert "the eye still sees the scene" in said and "do not recognise" not in said
+
+
+def test_tones_that_were_dealt_out_are_said_to_stay_a_palette():
+    for encryption in (MixingUp(shuffle_tones=True), RandomShuffling(shuffle_tones=True)):
+        said = str(dataset_card(DatasetFacts("me/scans", encryption, {"train": 3})))
+        assert "| `shuffle_tones` | True |" in said and "The palette stays as it was" in said
+    usual = str(dataset_card(DatasetFacts("me/scans", MixingUp(), {"train": 3})))
+    assert "shuffle_tones" not in usual and "palette" not in usual
 
 
 def test_the_key_id_is_found_again_whatever_it_looks_like():

@@ -67,8 +67,10 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     torch.manual_seed(0)
     plain = PEViTForImageClassification(tiny_config()).eval()
     distilled = PEViTForImageClassificationWithTeacher(tiny_config()).eval()
+    invariant = PEViTForImageClassification(tiny_config(patch_embedding="invariant")).eval()
     plain.save_pretrained(tmp_path / "plain")
     distilled.save_pretrained(tmp_path / "distilled")
+    invariant.save_pretrained(tmp_path / "invariant")
     PEViTImageProcessorPil(patch_size=8).save_pretrained(tmp_path / "plain")
     image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     np.save(tmp_path / "image.npy", image)
@@ -80,7 +82,7 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     processor = AutoImageProcessor.from_pretrained(f"{folder}/plain", trust_remote_code=True)
     inputs = processor(image, return_tensors="pt")
     logits = {}
-    for name in ("plain", "distilled"):
+    for name in ("plain", "distilled", "invariant"):
         model = AutoModelForImageClassification.from_pretrained(f"{folder}/{name}", trust_remote_code=True)
         assert type(model).__module__.startswith("transformers_modules."), type(model)
         with torch.no_grad():
@@ -96,7 +98,7 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     assert output.splitlines()[-1] == str([f"{name}.py" for name in TRAVELLING])
     inputs = PEViTImageProcessorPil(patch_size=8)(image, return_tensors="pt")
     with np.load(tmp_path / "logits.npz") as theirs, torch.no_grad():
-        for name, model in (("plain", plain), ("distilled", distilled)):
+        for name, model in (("plain", plain), ("distilled", distilled), ("invariant", invariant)):
             np.testing.assert_allclose(theirs[name], model(**inputs).logits.numpy(), atol=1e-6)
 
 

@@ -45,10 +45,10 @@ sys.meta_path.insert(0, Blocked())
 """
 
 
-def save_detector(folder: Path) -> tuple[PEYolosForObjectDetection, PEYolosImageProcessorPil]:
+def save_detector(folder: Path, **overrides) -> tuple[PEYolosForObjectDetection, PEYolosImageProcessorPil]:
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_detection_tokens": 5}
-    model = PEYolosForObjectDetection(PEYolosConfig(**sizes, image_size=(32, 48))).eval()
+    model = PEYolosForObjectDetection(PEYolosConfig(**sizes, image_size=(32, 48), **overrides)).eval()
     model.save_pretrained(folder)
     processor = PEYolosImageProcessorPil()
     processor.save_pretrained(folder)
@@ -65,8 +65,9 @@ def run_without_the_package(code: str, folder: Path) -> str:
     return result.stdout
 
 
-def test_a_checkpoint_loads_with_trust_in_a_process_without_the_package(tmp_path):
-    model, processor = save_detector(tmp_path)
+@pytest.mark.parametrize("patch_embedding", ["nonlinear", "invariant"])
+def test_a_checkpoint_loads_with_trust_in_a_process_without_the_package(tmp_path, patch_embedding):
+    model, processor = save_detector(tmp_path, patch_embedding=patch_embedding)
     assert sorted(path.stem for path in tmp_path.glob("*.py")) == sorted((*WEIGHTS_CODE, *PROCESSOR_CODE))
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)

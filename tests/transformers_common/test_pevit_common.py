@@ -88,6 +88,15 @@ class PEViTAbsolutePositionsModelTest(PEViTModelTest):
     model_tester_class = PEViTAbsolutePositionsModelTester
 
 
+class PEViTInvariantEmbeddingModelTester(PEViTModelTester):
+    def get_config(self) -> PEViTConfig:
+        return PEViTConfig(**{**super().get_config().to_dict(), "patch_embedding": "invariant"})
+
+
+class PEViTInvariantEmbeddingModelTest(PEViTModelTest):
+    model_tester_class = PEViTInvariantEmbeddingModelTester
+
+
 class PEViTDistilledModelTester(PEViTModelTester):
     seq_length = encoder_seq_length = PEViTModelTester.seq_length + 1  # the distillation token
 

@@ -10,6 +10,7 @@ from .settings_arguments import add_settings, settings_from
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..dataset.sources.listing import SourceOptions
     from ..encryption.keys import SecretKey
 
 HELP = "Encrypt an image folder, parquet files or a Hub dataset; no plain copy is made."
@@ -39,6 +40,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_data_options(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--config-name", metavar="NAME", help="Which configuration of a Hub dataset.")
+    group.add_argument(
+        "--splits",
+        choices=("folders", "none"),
+        help="folders: each folder of SOURCE is a split; none: all is one. Default: as it looks.",
+    )
+    group.add_argument(
+        "--labels",
+        metavar="folders|none|COLUMN",
+        help="folders: each folder is a class; none: no classes; or a column of SOURCE's table. Default: as "
+        "it looks.",
+    )
+    group.add_argument(
+        "--box-format",
+        choices=("coco", "xyxy", "yolo", "xywh_share", "xyxy_share"),
+        default="coco",
+        help="How a table gives the boxes of objects: x, y, width, height in pixels (coco), corners (xyxy), "
+        "centre and size as shares (yolo), or the first two as shares. Default: coco.",
+    )
+    group.add_argument(
+        "--follow-links", action="store_true", help="Follow links that lead outside of SOURCE's folder."
+    )
     group.add_argument("--image-column", default="image", metavar="NAME", help="Default: image.")
     group.add_argument(
         "--keep-columns",
@@ -90,12 +112,13 @@ def run(options: argparse.Namespace) -> None:
         jpeg_quality=options.jpeg_quality,
         on_error=options.on_error,
         shuffle_rows=options.shuffle_rows,
+        box_format=options.box_format,
     )
     folder = encrypt_source(
         job,
         options.source,
         Path(options.output_dir),
-        config_name=options.config_name,
+        options=_source_options(options),
         num_proc=1 if options.num_proc is None else options.num_proc,
         engine=options.engine,
         key_file=options.key_file if options.engine == "ray" else None,
@@ -105,6 +128,18 @@ def run(options: argparse.Namespace) -> None:
         on_complete=None if options.push_to_hub is None else functools.partial(_publish, options, key),
     )
     print(f"Encrypted dataset: {folder}")
+
+
+def _source_options(options: argparse.Namespace) -> "SourceOptions":
+    from ..dataset.sources.listing import SourceOptions
+
+    return SourceOptions(
+        image_column=options.image_column,
+        config_name=options.config_name,
+        splits=options.splits,
+        labels=options.labels,
+        follow_links=options.follow_links,
+    )
 
 
 def _key(options: argparse.Namespace) -> "SecretKey | None":

@@ -19,6 +19,7 @@ _NAMES = (
     "sub_patch_grid",
     "sub_patch_symmetries",
     "patch_normalization",
+    "shuffle_tones",
 )
 
 
@@ -65,6 +66,11 @@ def add_settings(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--patch-normalization", action="store_true", help="Take away each patch's mean and contrast."
     )
+    group.add_argument(
+        "--shuffle-tones",
+        action="store_true",
+        help="Deal the patches' means and contrasts out at random; not with --patch-normalization.",
+    )
 
 
 def given_settings(options: argparse.Namespace) -> list[str]:
@@ -91,6 +97,7 @@ def settings_from(options: argparse.Namespace) -> "Encryption":
         "sub_patch_grid": options.sub_patch_grid,
         "sub_patch_symmetries": options.sub_patch_symmetries,
         "patch_normalization": options.patch_normalization,
+        "shuffle_tones": options.shuffle_tones,
         **shuffled_only,
     }
     given = {name: value for name, value in given.items() if value is not None}

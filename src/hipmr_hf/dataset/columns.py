@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-import datasets
 from datasets import ClassLabel, Features, Image, LargeList, List, Value
 
 from ..encryption import Encryption
-from ..encryption.boxes import OBJECT_FIELDS
+from ..encryption.boxes import published_fields
 from ..errors import InputTypeError, InputValueError
 from ..layout import DEFAULT_KEEP_COLUMNS, NONCE_COLUMN, OBJECTS_COLUMN
 from .rows import RowEncryption
 
 
 def check_columns(
-    dataset: datasets.Dataset | datasets.IterableDataset,
+    features: Features | None,
     encryption: Encryption,
     image_column: str,
     keep_columns: Sequence[str],
@@ -24,19 +23,19 @@ def check_columns(
     """Return the columns to keep, or tell what is wrong with them.
 
     Args:
-        dataset, encryption, image_column, keep_columns: as in `encrypt_dataset`.
+        features: of the plain rows; None where they are unknown.
+        encryption, image_column, keep_columns: as in `encrypt_dataset`.
         with_nonce: a nonce column will be written.
 
     Raises:
         TypeError, ValueError: see `encrypt_dataset`.
     """
-    features = dataset.features
     if features is None:
         raise InputValueError(
             "dataset: its features are unknown, so nobody can tell what would be published; "
             "give them with dataset.cast(Features({...}))."
         )
-    _check_image_column(dataset, image_column)
+    _check_image_column(features, image_column)
     kept = _existing_columns(features, keep_columns)
     if image_column in kept:
         raise InputValueError(
@@ -58,23 +57,18 @@ def check_columns(
     return kept
 
 
-def _check_image_column(dataset: datasets.Dataset | datasets.IterableDataset, image_column: str) -> None:
-    feature = dataset.features.get(image_column)
+def _check_image_column(features: Features, image_column: str) -> None:
+    feature = features.get(image_column)
     if not isinstance(feature, Image):
         raise InputValueError(
             f"image_column: {image_column!r} is {'not there' if feature is None else feature}, expected an "
-            f"Image() column; the columns are {list(dataset.features)}. Name another, or use "
-            f"dataset.cast_column({image_column!r}, Image())."
+            f"Image() column; the columns are {list(features)}. Name another (--image-column), "
+            f"or use dataset.cast_column({image_column!r}, Image())."
         )
     if feature.mode not in (None, "RGB"):
         raise InputValueError(
             f"image_column: {image_column!r} is decoded to mode {feature.mode!r}, which encrypting it as "
             "RGB would undo; convert the pictures with dataset.map and cast the column to Image() first."
-        )
-    if isinstance(dataset, datasets.Dataset) and dataset.format["type"] == "custom":
-        raise InputValueError(
-            "dataset: it has a transform of set_transform, which would be left out; apply it with "
-            "dataset.map, or remove it with dataset.reset_format()."
         )
 
 
@@ -104,7 +98,7 @@ def encrypted_features(plain: Features, function: RowEncryption) -> Features:
 def _object_features(plain: Any) -> dict[str, Any]:
     """Return the one layout that objects leave in, from a dict of lists or a list of dicts."""
     fields = _object_fields(plain)
-    kept = {name: List(fields[name]) for name in OBJECT_FIELDS if name in fields}
+    kept = {name: List(fields[place]) for name, place in published_fields(fields).items()}
     return kept | {"bbox": List(List(Value("float32"), length=4)), "area": List(Value("float32"))}
 
 
@@ -133,7 +127,7 @@ def _check_objects(feature: Any, encryption: Encryption) -> None:
         )
     fields = _object_fields(feature)
     if "bbox" not in fields or not all(
-        _is_publishable(fields[name]) for name in OBJECT_FIELDS if name in fields
+        _is_publishable(fields[name]) for name in published_fields(fields).values()
     ):
         raise InputValueError(
             f"keep_columns: 'objects' is {feature}, expected lists named 'bbox' (x, y, width, height in "

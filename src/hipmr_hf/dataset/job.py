@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Features, IterableDataset
+from datasets import Features
 
 from ..encryption import Encryption
 from ..encryption.keys import SecretKey
@@ -15,8 +15,10 @@ from ..errors import InputValueError
 from ..images.writing import check_image_format, warn_of_smear
 from ..layout import DEFAULT_KEEP_COLUMNS, OBJECTS_COLUMN, __version__
 from .columns import check_columns, encrypted_features
-from .parts import PartedSource
 from .rows import RowEncryption
+from .source import PlainSource, open_source
+from .sources.listing import SourceOptions
+from .sources.splits import Split
 
 # Changes when pieces are cut or written in another way, so that no run goes on with pieces of another kind.
 _PIECES = 2
@@ -30,6 +32,7 @@ class EncryptionJob:
         encryption, key, image_column, image_format, jpeg_quality, on_error: as there.
         keep_columns: as there; None keeps label and objects where they exist.
         shuffle_rows: put the rows of each split into random order.
+        box_format: of the objects' boxes, where the source's layout does not know it.
     """
 
     encryption: Encryption
@@ -40,6 +43,7 @@ class EncryptionJob:
     jpeg_quality: int = 95
     on_error: str = "raise"
     shuffle_rows: bool = False
+    box_format: str = "coco"
 
     def __post_init__(self) -> None:
         check_image_format(self.image_format, self.jpeg_quality)
@@ -61,14 +65,15 @@ class EncryptionJob:
             "key": None if self.key is None else self.key.key_id,
             "keep_columns": None if self.keep_columns is None else list(self.keep_columns),
             "image": [self.image_column, self.image_format, self.jpeg_quality],
+            "boxes": self.box_format,
             "pieces": _PIECES,
         }
 
-    def function_for(self, plain: IterableDataset) -> tuple[RowEncryption, Features]:
+    def function_for(self, plain: Split) -> tuple[RowEncryption, Features]:
         """Return the function that encrypts rows of a split, and the features that come out."""
         keep = DEFAULT_KEEP_COLUMNS if self.keep_columns is None else self.keep_columns
         with_nonce = self.key is not None
-        kept = check_columns(plain, self.encryption, self.image_column, keep, with_nonce=with_nonce)
+        kept = check_columns(plain.features, self.encryption, self.image_column, keep, with_nonce=with_nonce)
         function = RowEncryption(
             self.encryption,
             self.image_column,
@@ -78,6 +83,7 @@ class EncryptionJob:
             jpeg_quality=self.jpeg_quality,
             on_error=self.on_error,
             count_rows=True,
+            box_format=plain.box_format or self.box_format,
         )
         features = encrypted_features(plain.features, function)
         if OBJECTS_COLUMN in features:
@@ -91,7 +97,7 @@ class Told:
 
     Args:
         job: what is done with every row.
-        source, config_name: as in `open_source`; each worker opens them on its own.
+        source, options: as in `open_source`; each worker opens it on its own.
         source_identity: of the source as the driver sees it.
         work: the folder that all workers share.
         key_file: where a machine that has not the job's key yet reads it.
@@ -101,7 +107,7 @@ class Told:
 
     job: EncryptionJob
     source: tuple[str, ...]
-    config_name: str | None
+    options: SourceOptions
     source_identity: str
     work: str
     key_file: str | None = None
@@ -114,14 +120,14 @@ class Opened:
     """A job on its source, as a worker has opened them."""
 
     job: EncryptionJob
-    source: PartedSource
+    source: PlainSource
     functions: dict[str, tuple[RowEncryption, Features]]
 
 
 @functools.lru_cache(maxsize=1)
-def opened_source(source: Sequence[str], config_name: str | None, image_column: str) -> PartedSource:
+def opened_source(source: Sequence[str], options: SourceOptions) -> PlainSource:
     """Open a source once a process."""
-    return PartedSource(source, image_column=image_column, config_name=config_name)
+    return open_source(source, options)
 
 
 @functools.lru_cache(maxsize=1)
@@ -142,13 +148,13 @@ def opened(told: Told) -> Opened:
             f"{where} runs hipmr-hf {__version__} and the driver {told.version}; install that."
         )
     job = told.job if told.key_file is None else dataclasses.replace(told.job, key=keys_of(told)[0])
-    source = opened_source(told.source, told.config_name, job.image_column)
-    if source.plain.identity != told.source_identity:
+    source = opened_source(told.source, told.options)
+    if source.identity != told.source_identity:
         raise InputValueError(
             f"source: {where} sees other files there, or with other times, than the driver; give a folder "
             "that all machines share under one path, or a dataset on the Hub."
         )
-    return Opened(job, source, {name: job.function_for(split) for name, split in source.plain.splits.items()})
+    return Opened(job, source, {name: job.function_for(split) for name, split in source.splits.items()})
 
 
 @functools.lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ _AHEAD = 4
 
 
 class LocalPool:
-    """Calls functions on what it was told and one argument more; see `run.Pool`.
+    """Calls functions on what it was told and one argument more; see `pool.Pool`.
 
     Args:
         num_proc: processes; with 1 there is none but this.

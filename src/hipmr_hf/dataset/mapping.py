@@ -49,6 +49,7 @@ def encrypt_dataset(
     jpeg_quality: int = 95,
     num_proc: int | None = None,
     on_error: str = "raise",
+    box_format: str = "coco",
     on_skip: OnSkip | None = None,
 ) -> AnyDataset:
     """Encrypt every image of a dataset; only the kept columns go along.
@@ -87,6 +88,7 @@ def encrypt_dataset(
         on_error: "raise" at the first image that is corrupt, too large, smaller than a patch, or holds
             several frames; or "skip" such rows, with one warning that lists their numbers (streaming: one for
             each batch of rows that has some).
+        box_format: how boxes are given, a name of `encryption.box_formats.BOX_FORMATS`.
         on_skip: called with (split, row numbers) if rows were skipped; once a split, also when the result
             comes from a cache; in streaming, while the rows are read, for each batch that has some. A
             callback, since an attribute would be lost with the next transform and streaming has nothing to
@@ -119,11 +121,16 @@ def encrypt_dataset(
     splits = _splits_of(dataset)
     num_proc = _check_num_proc(num_proc, key, streaming=_is_streaming(splits))
     # Every split is checked before the first is encrypted.
+    for split in splits.values():
+        _check_no_transform(split)
     kept = {
-        name: check_columns(split, encryption, image_column, keep_columns, with_nonce=key is not None)
+        name: check_columns(
+            split.features, encryption, image_column, keep_columns, with_nonce=key is not None
+        )
         for name, split in splits.items()
     }
     options = {"key": key, "image_format": image_format, "jpeg_quality": jpeg_quality, "on_error": on_error}
+    options["box_format"] = box_format
     encrypted = {}
     for name, split in splits.items():
         function = RowEncryption(encryption, image_column, kept[name], **options)
@@ -214,6 +221,14 @@ def _forget_source(dataset: datasets.Dataset | datasets.IterableDataset) -> None
     for field in dataclasses.fields(DatasetInfo):
         if field.name != "features":
             setattr(dataset.info, field.name, getattr(blank, field.name))
+
+
+def _check_no_transform(dataset: datasets.Dataset | datasets.IterableDataset) -> None:
+    if isinstance(dataset, datasets.Dataset) and dataset.format["type"] == "custom":
+        raise InputValueError(
+            "dataset: it has a transform of set_transform, which would be left out; apply it with "
+            "dataset.map, or remove it with dataset.reset_format()."
+        )
 
 
 def _splits_of(dataset: Any) -> dict[str | None, datasets.Dataset | datasets.IterableDataset]:

@@ -17,7 +17,7 @@ from ..encryption.keys import SecretKey
 from ..files import whole_file
 from .job import Told, keys_of, opened
 from .parquet import write_shard
-from .parts import Part
+from .parts import Part, batches_of, num_parts
 from .rows import DROPPED_BOXES_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
 
 _NOTES = b"hipmr"
@@ -43,14 +43,14 @@ def notes_of(piece: Path) -> dict[str, Any]:
 
 def count_parts(told: Told, file: tuple[str, int]) -> int:
     """Return the number of parts that a file of a split of the source has."""
-    return opened(told).source.num_parts(*file)
+    return num_parts(opened(told).source, *file)
 
 
 def encrypt_part(told: Told, part: Part) -> dict[str, Any]:
     """Read, encrypt and write a part, so that plain rows never leave this process.
 
     Returns:
-        Notes: "rows" read, "written", numbers of those "skipped" in the part, objects "dropped".
+        Notes: "rows" read, "written", those "skipped" as (number in the part, reason), objects "dropped".
 
     Raises:
         RowEncryptionError: a picture cannot be encrypted; its row is counted in the part.
@@ -63,7 +63,7 @@ def encrypt_part(told: Told, part: Part) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     notes = {"rows": 0, "written": 0, "skipped": [], "dropped": 0}
     with whole_file(path, once=True) as place, pq.ParquetWriter(place, features.arrow_schema) as writer:
-        for batch in job.source.batches(part, [function.image_column, *function.kept_columns]):
+        for batch in batches_of(job.source, part, [function.image_column, *function.kept_columns]):
             columns = _encrypt_batch(function, batch, notes)
             writer.write_table(pa.Table.from_pydict(columns, schema=features.arrow_schema))
         writer.add_key_value_metadata({_NOTES: json.dumps(notes)})
@@ -75,12 +75,11 @@ def _encrypt_batch(
 ) -> dict[str, list[Any]]:
     count = len(batch[function.image_column])
     numbers = range(notes["rows"], notes["rows"] + count)
-    columns = function(batch, numbers)
-    done = columns.pop(ROW_NUMBER_COLUMN)
+    columns, refused = function.encrypt(batch, numbers)
+    notes["written"] += len(columns.pop(ROW_NUMBER_COLUMN))
     notes["dropped"] += sum(columns.pop(DROPPED_BOXES_COLUMN))
-    notes["skipped"] += sorted(set(numbers) - set(done))
+    notes["skipped"] += refused
     notes["rows"] += count
-    notes["written"] += len(done)
     return columns
 
 

@@ -18,7 +18,7 @@ _RETRIES = 10
 
 
 class RayPool:
-    """Calls functions on what it was told and one argument more, one call a processor; see `run.Pool`.
+    """Calls functions on what it was told and one argument more, one call a processor; see `pool.Pool`.
 
     `RAY_ADDRESS` names the cluster, or the one of this machine is taken; without one, Ray starts on this
     machine alone, on the loopback interface, until `close`. What is told and the arguments travel in the

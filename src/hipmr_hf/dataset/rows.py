@@ -9,7 +9,8 @@ import numpy as np
 from datasets.utils.file_utils import xopen
 
 from ..encryption import Encryption
-from ..encryption.boxes import OBJECT_FIELDS, move_objects
+from ..encryption.box_formats import suspicious, to_coco
+from ..encryption.boxes import OBJECT_FIELDS, as_lists, move_objects
 from ..encryption.keys import SecretKey, new_nonce
 from ..errors import InputValueError
 from ..images.reading import ImageReadingError, read_image
@@ -70,6 +71,7 @@ class RowEncryption:
         count_rows: add the columns that `encrypt_dataset` counts rows and boxes with.
         on_refused: called with the numbers of the skipped rows of a batch. For streaming only: it is part of
             the pickled state.
+        box_format: how the boxes of objects are given, a name of `box_formats.BOX_FORMATS`.
         version: the release whose code makes the rows.
 
     Example:
@@ -91,12 +93,26 @@ class RowEncryption:
     object_fields: tuple[str, ...] = OBJECT_FIELDS
     count_rows: bool = False
     on_refused: Callable[[list[int]], None] | None = None
+    box_format: str = "coco"
     version: str = __version__
 
     def __call__(
         self, batch: Mapping[str, Sequence[Any]], row_numbers: Sequence[int]
     ) -> dict[str, list[Any]]:
         """Encrypt a batch; rows that are skipped are missing in what comes back.
+
+        Raises:
+            RowEncryptionError: a row cannot be encrypted and on_error is "raise".
+        """
+        columns, refused = self.encrypt(batch, row_numbers)
+        if self.on_refused is not None and refused:
+            self.on_refused([number for number, _ in refused])
+        return columns
+
+    def encrypt(
+        self, batch: Mapping[str, Sequence[Any]], row_numbers: Sequence[int]
+    ) -> tuple[dict[str, list[Any]], list[tuple[int, str]]]:
+        """Encrypt a batch, and tell the numbers of the rows that are skipped, with the reason.
 
         Raises:
             RowEncryptionError: a row cannot be encrypted and on_error is "raise".
@@ -114,7 +130,7 @@ class RowEncryption:
                 self._encrypt(stacks.pop(row.pixels.shape))
         for stack in stacks.values():
             self._encrypt(stack)
-        return self._collect(rows)
+        return self._collect(rows), [(row.number, row.reason) for row in rows if row.file is None]
 
     def _split(self, columns: dict[str, Sequence[Any]], position: int) -> dict[str, Any]:
         kept = {name: columns[name][position] for name in self.kept_columns}
@@ -125,10 +141,10 @@ class RowEncryption:
         try:
             return step(row)
         except InputValueError as error:  # of this package: its text holds no path and no name
-            reason = str(error)
+            row.reason = str(error)
         row.pixels = None
         if self.on_error == "raise":
-            raise RowEncryptionError(row.number, reason)
+            raise RowEncryptionError(row.number, row.reason)
 
     def _prepare(self, row: "_Row") -> None:
         plain = read_image(file_of(row.image))
@@ -136,13 +152,22 @@ class RowEncryption:
         pixels = self.encryption.prepare(plain)
         if OBJECTS_COLUMN in row.kept:
             objects, row.dropped_boxes = move_objects(
-                row.kept[OBJECTS_COLUMN],
+                self._in_coco(row.kept[OBJECTS_COLUMN], (height, width)),
                 self.encryption.placement(height, width),
                 image_size=(height, width),
                 sub_patch_grid=self.encryption.sub_patch_grid,
             )
             row.kept[OBJECTS_COLUMN] = {name: objects.get(name, []) for name in self.object_fields}
         row.pixels = pixels
+
+    def _in_coco(self, objects: Any, size: tuple[int, int]) -> dict[str, Sequence[Any]]:
+        """Bring boxes to COCO's format, and refuse those that can hardly be what they are said to be."""
+        fields = as_lists(objects)
+        if self.box_format == "coco":
+            if (problem := suspicious(fields["bbox"], size)) is not None:
+                raise InputValueError(f"objects: {problem}.")
+            return fields
+        return {**fields, "bbox": [to_coco(box, self.box_format, size) for box in fields["bbox"]]}
 
     def _encrypt(self, stack: "list[_Row]") -> None:
         pixels = np.stack([row.pixels for row in stack])
@@ -159,8 +184,6 @@ class RowEncryption:
 
     def _collect(self, rows: "list[_Row]") -> dict[str, list[Any]]:
         done = [row for row in rows if row.file is not None]
-        if self.on_refused is not None and len(done) < len(rows):
-            self.on_refused([row.number for row in rows if row.file is None])
         # Fresh bytes and no path: with a path, `datasets` may store the plain file or its name instead.
         columns: dict[str, list[Any]] = {
             self.image_column: [{"bytes": row.file, "path": None} for row in done]
@@ -176,7 +199,7 @@ class RowEncryption:
 
 @dataclasses.dataclass
 class _Row:
-    """A row on its way: `pixels` are set while it is being worked on, `file` once it is encrypted."""
+    """A row on its way: `pixels` while it is worked on, `file` once encrypted, or the `reason`."""
 
     number: int
     image: Any
@@ -185,6 +208,7 @@ class _Row:
     pixels: np.ndarray | None = None
     nonce: bytes | None = None
     file: bytes | None = None
+    reason: str = ""
 
 
 def file_of(value: Any) -> Any:
@@ -198,6 +222,8 @@ def file_of(value: Any) -> Any:
         >>> file_of({"bytes": b"file", "path": None})
         b'file'
     """
+    if isinstance(value, ImageReadingError):  # of whoever tried to read it before
+        raise value
     if not isinstance(value, dict):
         image, path = value, None
     else:

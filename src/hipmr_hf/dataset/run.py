@@ -3,11 +3,9 @@
 import contextlib
 import dataclasses
 import logging
-import math
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -16,34 +14,21 @@ from ..errors import InputValueError
 from ..files import put_in_place
 from ..hub.card_renewal import save_card
 from ..hub.cards import card_of_folder
-from ..layout import DATA_FOLDER, shard_name
 from ..leaks.guard import check_no_leaks
 from .job import EncryptionJob, Told, forget, opened_source
-from .parquet import MAX_SHARD_BYTES, check_not_empty
-from .parts import Part, PartedSource
-from .pieces import count_parts, encrypt_part, join_rows, look_for_leaks, notes_of, piece_path
-from .row_order import check_can_be_shuffled, deal_rows, groups_in_memory, join_dealt
+from .join import RESULT, begin_result, write_shards
+from .parts import Part
+from .pieces import count_parts, encrypt_part, look_for_leaks, notes_of, piece_path
+from .pool import Pool
 from .rows import RowEncryptionError
-from .source import DamagedSourceError
+from .source import DamagedSourceError, PlainSource, source_path
+from .sources.account import account_path
+from .sources.listing import SourceOptions
 from .unfinished import check_is_free_or_unfinished, is_complete, unfinished_folder
 
 logger = logging.getLogger(__name__)
 
 _MAX_LOGGED_ROWS = 50
-_RESULT, _DEALT = "result", "dealt"
-
-
-class Pool(Protocol):
-    """Whoever calls the functions of a run: `local_pool.LocalPool` or `ray_pool.RayPool`."""
-
-    def put(self, told: Any) -> None:
-        """Tell what every call gets as its first argument."""
-
-    def map(self, function: Callable[[Any, Any], Any], arguments: Iterable[Any]) -> Iterator[Any]:
-        """Yield function(told, argument) for each argument, in order."""
-
-    def close(self) -> None:
-        """End what was started for the calls."""
 
 
 def encrypt_source(
@@ -51,7 +36,7 @@ def encrypt_source(
     source: Sequence[str],
     output_dir: Path,
     *,
-    config_name: str | None = None,
+    options: SourceOptions | None = None,
     num_proc: int = 1,
     engine: str = "local",
     key_file: str | None = None,
@@ -73,7 +58,7 @@ def encrypt_source(
 
     Args:
         job: what is done with every row.
-        source, config_name: as in `open_source`.
+        source, options: as in `open_source`.
         output_dir: a folder that does not exist yet or is empty; for "ray", on a file system that all
             machines share.
         num_proc: worker processes of the engine "local".
@@ -113,24 +98,25 @@ def encrypt_source(
     check_is_free_or_unfinished(output_dir)
     job.warn()
     keyed = _with_key(job, engine, key_file)
-    places = tuple(str(Path(place).absolute()) if Path(place).exists() else place for place in source)
+    places, options = tuple(map(source_path, source)), options or SourceOptions(image_column=job.image_column)
     with contextlib.ExitStack() as stack:
         pool = _pool(engine, num_proc, with_key=keyed.key is not None)
         stack.callback(pool.close)
         stack.callback(forget)
-        parted = opened_source(places, config_name, job.image_column)
-        for split in parted.plain.splits.values():
+        plain = opened_source(places, options)
+        for split in plain.splits.values():
             keyed.function_for(split)  # tells what is wrong with the columns
-        work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(parted.plain.identity)))
+        work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(plain.identity)))
         if not is_complete(output_dir):  # else the run before was stopped after that
-            pool.put(_told(job, places, config_name, parted, work, key_file, keyed.key))
-            result = _encrypt(pool, job, parted, work, num_shards)
+            pool.put(_told(job, places, options, plain, work, key_file, keyed.key))
+            result = _encrypt(pool, job, plain, work, num_shards)
             key_id = None if keyed.key is None else keyed.key.key_id
             card = card_of_folder(
                 result, job.encryption, repo_id=repo_id or output_dir.name, key_id=key_id, license=license
             )
             save_card(card, result)
             _inspect(pool, result, keyed.key)
+            plain.account.save(account_path(output_dir))
             put_in_place(result, output_dir)
         if on_complete is not None:
             on_complete(output_dir)
@@ -160,8 +146,8 @@ def _pool(engine: str, num_proc: int, *, with_key: bool) -> Pool:
 def _told(
     job: EncryptionJob,
     places: tuple[str, ...],
-    config_name: str | None,
-    parted: PartedSource,
+    options: SourceOptions,
+    plain: PlainSource,
     work: Path,
     key_file: str | None,
     key: SecretKey | None,
@@ -169,31 +155,28 @@ def _told(
     return Told(
         job,
         places,
-        config_name,
-        parted.plain.identity,
+        options,
+        plain.identity,
         str(work.absolute()),
         key_file=None if key_file is None else str(Path(key_file).absolute()),
         key_id=None if key is None else key.key_id,
     )
 
 
-def _encrypt(
-    pool: Pool, job: EncryptionJob, parted: PartedSource, work: Path, num_shards: int | None
-) -> Path:
+def _encrypt(pool: Pool, job: EncryptionJob, plain: PlainSource, work: Path, num_shards: int | None) -> Path:
     """Encrypt all parts, and write them as one dataset; returns its folder."""
-    files = [(split, file) for split in parted.plain.splits for file in range(parted.num_files(split))]
+    files = [(split, file) for split, rows in plain.splits.items() for file in range(rows.num_files)]
     counts = zip(files, pool.map(count_parts, files), strict=True)
     parts = [Part(*file, i) for file, count in counts for i in range(count)]
-    notes = _encrypt_parts(pool, parts, work, parted.plain.total_rows)
-    for left in (_RESULT, _DEALT):  # of a run that was killed
-        shutil.rmtree(work / left, ignore_errors=True)
-    (work / _RESULT / DATA_FOLDER).mkdir(parents=True)
-    for split in parted.plain.splits:
+    notes = _encrypt_parts(pool, parts, work, plain.total_rows)
+    begin_result(work)
+    for split in plain.splits:
         of_split = {part: notes[part] for part in parts if part.split == split}
-        _report(split, list(of_split.values()))
-        _write_shards(pool, job, work, split, of_split, num_shards)
-    job.encryption.save_pretrained(work / _RESULT)
-    return work / _RESULT
+        _account_for(plain, split, list(of_split.values()))
+        written = {piece_path(work, part): note["written"] for part, note in of_split.items()}
+        write_shards(pool, work, split, written, num_shards, shuffle=job.shuffle_rows)
+    job.encryption.save_pretrained(work / RESULT)
+    return work / RESULT
 
 
 def _encrypt_parts(
@@ -202,7 +185,8 @@ def _encrypt_parts(
     notes = {part: notes_of(path) for part in parts if (path := piece_path(work, part)).exists()}
     done = sum(note["rows"] for note in notes.values())
     if done:
-        logger.warning("Going on after %d rows that an earlier run has finished.", done)
+        of_all = "" if total_rows is None else f" of {total_rows:,}"
+        logger.warning("Going on: an earlier run has finished %s%s rows.", f"{done:,}", of_all)
     todo = [part for part in parts if part not in notes]
     results = pool.map(encrypt_part, todo)
     with tqdm(desc="Encrypting", unit=" rows", disable=None, initial=done, total=total_rows) as bar:
@@ -223,78 +207,23 @@ def _told_by_row(part: Part, parts: list[Part], notes: dict[Part, dict[str, Any]
         raise error.in_split(part.split, before) from None
 
 
-def _report(split: str, notes: list[dict[str, Any]]) -> None:
-    """Log which rows of a split, and how many objects, are not in the result."""
-    skipped, before = [], 0
+def _account_for(plain: PlainSource, split: str, notes: list[dict[str, Any]]) -> None:
+    """Note which rows of a split are in the result, and which are not and why; log how many."""
+    account, before, skipped = plain.account, 0, []
     for note in notes:
-        skipped += [before + row for row in note["skipped"]]
+        for row, reason in note["skipped"]:
+            skipped.append(before + row)
+            account.skip(plain.splits[split].name_of(before + row) or f"{split}, row {before + row}", reason)
         before += note["rows"]
+    account.written[split] = sum(note["written"] for note in notes)
+    if plain.total_rows is None:
+        account.found += before
     if skipped:
         listed = ", ".join(map(str, skipped[:_MAX_LOGGED_ROWS]))
         more = f" and {len(skipped) - _MAX_LOGGED_ROWS} more" if len(skipped) > _MAX_LOGGED_ROWS else ""
         logger.warning("Skipped %d rows of %s: %s%s.", len(skipped), split, listed, more)
     if dropped := sum(note["dropped"] for note in notes):
         logger.warning("Dropped %d objects in %s whose area lies outside of the crop.", dropped, split)
-
-
-def _write_shards(
-    pool: Pool,
-    job: EncryptionJob,
-    work: Path,
-    split: str,
-    notes: dict[Part, dict[str, Any]],
-    num_shards: int | None,
-) -> None:
-    counts = {piece_path(work, part): note["written"] for part, note in notes.items()}
-    num_rows, size = sum(counts.values()), sum(path.stat().st_size for path in counts)
-    check_not_empty(split, num_rows)
-    num_shards = min(num_rows, num_shards or math.ceil(size / MAX_SHARD_BYTES))
-    shards = [f"{_RESULT}/{DATA_FOLDER}/{shard_name(split, i, num_shards)}" for i in range(num_shards)]
-    if job.shuffle_rows:
-        check_can_be_shuffled(split, size, num_shards)
-        _shuffle(pool, work, split, list(counts), shards)
-        return
-    pieces = {str(path.relative_to(work)): count for path, count in counts.items()}
-    orders = [
-        (_between(pieces, i * num_rows // num_shards, (i + 1) * num_rows // num_shards), shard)
-        for i, shard in enumerate(shards)
-    ]
-    _all(pool.map(join_rows, orders), f"Joining {split}", len(orders))
-
-
-def _between(pieces: dict[str, int], first: int, last: int) -> list[tuple[str, int, int]]:
-    """Return which rows of which pieces are the rows from `first` to before `last` of all.
-
-    Example:
-
-        >>> _between({"a": 4, "b": 0, "c": 5}, 3, 7)
-        [('a', 3, 4), ('c', 0, 3)]
-    """
-    found, before = [], 0
-    for name, count in pieces.items():
-        start, end = max(first - before, 0), min(last - before, count)
-        if start < end:
-            found.append((name, start, end))
-        before += count
-    return found
-
-
-def _shuffle(pool: Pool, work: Path, split: str, pieces: list[Path], shards: list[str]) -> None:
-    (work / _DEALT / split).mkdir(parents=True)
-    groups = groups_in_memory(pieces)
-    dealt = [f"{_DEALT}/{split}/{i:06d}.arrow" for i in range(len(groups))]
-    deals = [
-        ([str(path.relative_to(work)) for path in group], len(shards), name)
-        for group, name in zip(groups, dealt, strict=True)
-    ]
-    _all(pool.map(deal_rows, deals), f"Dealing {split} out", len(deals))
-    joins = [(dealt, i, shard) for i, shard in enumerate(shards)]
-    _all(pool.map(join_dealt, joins), f"Joining {split}", len(joins))
-
-
-def _all(results: Iterator[Any], what: str, count: int) -> None:
-    for _ in tqdm(results, desc=what, unit=" files", disable=None, total=count):
-        pass
 
 
 def _inspect(pool: Pool, folder: Path, key: SecretKey | None) -> None:

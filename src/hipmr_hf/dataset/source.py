@@ -1,20 +1,35 @@
-"""Open plain images as streams of undecoded rows, of which nothing is copied to the disk."""
+"""Open plain pictures wherever they lie, understand how they are laid out, and account for every file."""
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Image, IterableDataset, Value
 
 from ..errors import InputValueError, MissingFileError, UserError, hub_told
+from ..layout import split_of
+from .sources.account import Account, account_of
+from .sources.annotations import is_coco, list_coco, list_voc, list_yolo
+from .sources.folders import list_folders
+from .sources.kinds import is_hidden, is_picture
+from .sources.listing import Listing, SourceOptions, split_name
+from .sources.splits import ListedSplit, ParquetSplit, Split, StreamSplit
+from .sources.tables import METADATA_FILES, list_tables
+from .sources.tree import ARCHIVE_SUFFIXES, FolderTree, Tree, files_identity, open_tree
+from .sources.webdataset import Shards, is_webdataset, list_webdataset
+
+_TABLES = (".csv", ".tsv")
+_UNDERSTOOD = (
+    "a folder of pictures, folders of classes or splits, metadata.csv, a CSV of paths, COCO, YOLO, Pascal "
+    "VOC, "
+    "WebDataset, Parquet, a zip or tar of these, or a Hub dataset"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,96 +37,42 @@ class PlainSource:
     """Plain rows to be encrypted.
 
     Args:
-        splits: a stream for each split, by name.
-        num_rows: rows of each split, None where only reading them would tell.
+        splits: by name.
         identity: hash of the names, sizes and times of the files, or the Hub's commit; it changes with the
             rows and tells nothing about them.
-        parquet_files: those of the source that lie on this machine, in any order.
+        layout: what the source was taken for, in words.
+        account: what is known of its files before any picture is read.
     """
 
-    splits: dict[str, IterableDataset]
-    num_rows: dict[str, int | None]
+    splits: Mapping[str, Split]
     identity: str
-    parquet_files: tuple[Path, ...] = ()
+    layout: str
+    account: Account
 
     @property
     def total_rows(self) -> int | None:
         """Rows of all splits; None where only reading them would tell."""
-        counts = list(self.num_rows.values())
+        counts = [split.num_rows for split in self.splits.values()]
         return None if None in counts else sum(counts)
 
-    def with_small_parts(self) -> "PlainSource":
-        """Return the same rows, counted, local Parquet files being read one row group after the other.
+    def told(self) -> str:
+        """Say what was found, in one line.
 
-        Otherwise Arrow reads a file ahead as fast as it can, and holds all of it in memory if the rows are
-        not taken as fast (apache/arrow#39808). From the Hub that stays so: it hides the network's delays.
+        Example:
 
-        Raises:
-            ValueError: a Parquet file is damaged.
+            >>> PlainSource({}, "", "class folders", Account()).told()
+            'class folders: 0 splits, 0 pictures'
         """
-        if not self.parquet_files:
-            return self
-        with _damage_named(self.parquet_files):
-            splits = {name: split.reshard() for name, split in self.splits.items()}
-        num_rows = self.num_rows
-        if len(splits) == 1:
-            rows = sum(pq.read_metadata(path).num_rows for path in self.parquet_files)
-            num_rows = dict.fromkeys(splits, rows)
-        return dataclasses.replace(self, splits=splits, num_rows=num_rows)
-
-
-@contextlib.contextmanager
-def open_source(
-    source: Sequence[str], *, image_column: str = "image", config_name: str | None = None
-) -> Iterator[PlainSource]:
-    """Open an image folder, a folder or files of parquet, or a Hub dataset, streaming.
-
-    Whatever `datasets` writes beside it (it writes no picture while streaming) lies in a folder that goes
-    away with the context.
-
-    Args:
-        source: one folder, one Hub repository, or any number of parquet files.
-        image_column: a column of image files' bytes that does not say so is taken for pictures.
-        config_name: configuration of a Hub dataset that has several.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder, nor a repository of that name.
-        ValueError: there is nothing in it that can be read.
-
-    Example:
-
-        >>> import PIL.Image
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> for label in ("cat", "dog"):
-        ...     (folder / label).mkdir()
-        ...     PIL.Image.new("RGB", (8, 8)).save(folder / label / "1.png")
-        >>> with open_source([str(folder)]) as plain:
-        ...     plain.splits["train"].features["label"].names
-        ['cat', 'dog']
-    """
-    with without_torch(), tempfile.TemporaryDirectory(prefix="hipmr-") as cache:
-        arguments, files, identity = _what_to_load(source, config_name)
-        parquet_files = tuple(path for path in files if path.suffix == ".parquet")
-        with _damage_named(parquet_files):
-            loaded = datasets.load_dataset(**arguments, streaming=True, cache_dir=cache)
-            splits = {str(name): _with_images(split, image_column) for name, split in loaded.items()}
-        num_rows = {name: _num_rows(split) for name, split in splits.items()}
-        yield PlainSource(splits, num_rows, identity, parquet_files)
-
-
-@contextlib.contextmanager
-def without_torch() -> Iterator[None]:
-    """Keep `datasets` from importing torch, which it does for every stream to look for its data loader.
-
-    It takes seconds and hundreds of megabytes, and nobody needs it here. Where torch is imported already,
-    nothing is changed.
-    """
-    available = datasets.config.TORCH_AVAILABLE
-    datasets.config.TORCH_AVAILABLE = available and "torch" in sys.modules
-    try:
-        yield
-    finally:
-        datasets.config.TORCH_AVAILABLE = available
+        first = next(iter(self.splits.values()), None)
+        names = getattr(first.features.get("label"), "names", None) if first is not None else None
+        count = len(self.splits)
+        said = [
+            f"{count} split{'s' if count != 1 else ''}" + (f" ({', '.join(self.splits)})" if count else "")
+        ]
+        said += [f"{len(names)} classes"] if names else []
+        said += ["objects"] if first is not None and "objects" in first.features else []
+        said += ["pictures not counted" if self.total_rows is None else f"{self.total_rows:,} pictures"]
+        return f"{self.layout}: {', '.join(said)}"
 
 
 class DamagedSourceError(InputValueError):
@@ -160,72 +121,197 @@ def damage_told(place: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _damage_named(files: Sequence[Path]) -> Iterator[None]:
-    """Look, after an error of Arrow, for the Parquet file that it does not name."""
+def without_torch() -> Iterator[None]:
+    """Keep `datasets` from importing torch, which it does for every stream to look for its data loader.
+
+    It takes seconds and hundreds of megabytes, and nobody needs it here. Where torch is imported already,
+    nothing is changed.
+    """
+    available = datasets.config.TORCH_AVAILABLE
+    datasets.config.TORCH_AVAILABLE = available and "torch" in sys.modules
     try:
         yield
-    except pa.ArrowException:
-        for path in files:
-            with damage_told(str(path)):
-                pq.read_metadata(path)
-        raise
+    finally:
+        datasets.config.TORCH_AVAILABLE = available
 
 
-def _what_to_load(source: Sequence[str], config_name: str | None) -> tuple[dict, list[Path], str]:
-    """Return the arguments of `load_dataset`, the files that lie here, and the source's identity."""
-    paths = [Path(place) for place in source]
-    if all(path.is_file() and path.suffix == ".parquet" for path in paths):
-        return {"path": "parquet", "data_files": [str(path) for path in paths]}, paths, _identity_of(paths)
-    if len(source) > 1:
-        wrong = [str(path) for path in paths if not (path.is_file() and path.suffix == ".parquet")]
+def open_source(places: Sequence[str], options: SourceOptions | None = None) -> PlainSource:
+    """Open a folder, an archive, tables, annotations, Parquet files or a Hub dataset.
+
+    No picture is read, and nothing is written.
+
+    Args:
+        places: one folder, file or Hub repository, or any number of Parquet or tar files.
+        options: how it is to be read, where that is said outright.
+
+    Raises:
+        InputValueError: it is not understood, or some of its pictures would be lost.
+        MissingFileError: there is no such file or folder, nor a repository of that name.
+
+    Example:
+
+        >>> import tempfile, PIL.Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for label in ("cat", "dog"):
+        ...     (folder / label).mkdir()
+        ...     PIL.Image.new("RGB", (8, 8)).save(folder / label / "1.png")
+        >>> open_source([str(folder)]).told()
+        'class folders: 1 split (train), 2 classes, 2 pictures'
+    """
+    options = options or SourceOptions()
+    paths = [Path(place) for place in places]
+    if all(path.is_file() and path.suffix.lower() == ".parquet" for path in paths):
+        return _parquet(paths, options)
+    if all(path.is_file() and _is_archive(path) for path in paths):
+        shards = Shards(paths) if all(_is_tar(path) for path in paths) else None
+        if shards is not None and (len(paths) > 1 or is_webdataset(shards.names)):
+            return _listed(shards, list_webdataset(shards), options)
+    if len(places) > 1:
+        wrong = [str(path) for path in paths if not path.is_file() or path.suffix.lower() != ".parquet"]
         raise InputValueError(
-            f"SOURCE: several were given, and {', '.join(wrong)} is no parquet file; give parquet files, or "
-            "one folder, or one Hub dataset."
+            f"SOURCE: several were given, and {', '.join(wrong)} is no parquet file; give parquet files, tar "
+            "files of WebDataset, or one folder, archive or Hub dataset."
         )
-    if paths[0].is_dir():
-        files = sorted(path for path in paths[0].rglob("*") if path.is_file())
-        return {"path": str(paths[0])}, files, _identity_of(files)
-    arguments, commit = _on_the_hub(source[0], config_name)
-    return arguments, [], commit
+    (path,) = paths
+    if path.is_dir() or (path.is_file() and _is_archive(path)):
+        return _open_tree(path, options)
+    if path.is_file():
+        return _open_file(path, options)
+    return _on_the_hub(places[0], options)
 
 
-def _on_the_hub(repo_id: str, config_name: str | None) -> tuple[dict, str]:
+def _is_archive(path: Path) -> bool:
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def _is_tar(path: Path) -> bool:
+    return _is_archive(path) and path.suffix.lower() != ".zip"
+
+
+def _open_tree(path: Path, options: SourceOptions) -> PlainSource:
+    tree = open_tree(path, follow_links=options.follow_links)
+    shown = [name for name in tree.names if not is_hidden(name)]
+    data = [
+        name for name in shown if name.endswith(".parquet") and name.rpartition("/")[2] not in METADATA_FILES
+    ]
+    pictures = [name for name in shown if name not in data and is_picture(tree, name)]
+    if data and not pictures and isinstance(tree, FolderTree):
+        return _parquet([path / name for name in data], options)
+    tars = [name for name in shown if name.endswith(".tar")]
+    if tars and not pictures and isinstance(tree, FolderTree):
+        shards = Shards([path / name for name in tars])
+        return _listed(shards, list_webdataset(shards), options)
+    if not pictures:
+        seen = sorted({Path(name).suffix or name for name in shown})[:8]
+        raise InputValueError(
+            f"SOURCE: there is no picture in {path}, but {len(shown)} other files "
+            f"({', '.join(seen) or 'none'}); "
+            f"understood are {_UNDERSTOOD}."
+        )
+    return _listed(tree, _list(tree, shown, pictures, options), options)
+
+
+def _list(tree: Tree, shown: Sequence[str], pictures: Sequence[str], options: SourceOptions) -> Listing:
+    """Find the layout of a tree; what describes pictures goes before what their folders may mean."""
+    if yolo := [name for name in shown if name.rpartition("/")[2] in ("data.yaml", "data.yml")]:
+        return list_yolo(tree, yolo[0], pictures)
+    if coco := [name for name in shown if name.endswith(".json") and is_coco(tree, name)]:
+        return list_coco(tree, coco, pictures)
+    if any("Annotations/" in name and name.endswith(".xml") for name in shown):
+        return list_voc(tree, pictures)
+    if tables := [name for name in shown if name.rpartition("/")[2] in METADATA_FILES]:
+        return list_tables(
+            tree, tables, pictures, options, layout=f"pictures with {tables[0].split('/')[-1]}"
+        )
+    if tables := [name for name in shown if name.endswith(_TABLES) and "/" not in name]:
+        return list_tables(tree, tables, pictures, options, layout="pictures with a table of paths")
+    return list_folders(pictures, options)
+
+
+def _open_file(path: Path, options: SourceOptions) -> PlainSource:
+    """Open a table or an annotation by its own name, with what lies beside it; or one picture."""
+    suffix = path.suffix.lower()
+    tree = FolderTree(path.absolute().parent, follow_links=options.follow_links)
+    pictures = [name for name in tree.names if not is_hidden(name) and is_picture(tree, name)]
+    if suffix in (*_TABLES, ".jsonl"):
+        listing = list_tables(tree, [path.name], pictures, options, layout="pictures with a table of paths")
+    elif suffix == ".json" and is_coco(tree, path.name):
+        listing = list_coco(tree, [path.name], pictures)
+    elif suffix in (".yaml", ".yml"):
+        listing = list_yolo(tree, path.name, pictures)
+    elif path.name in pictures:
+        listing = Listing("one picture", {"train": [(path.name, {})]})
+        return _listed(tree, listing, options, only={path.name})
+    else:
+        raise InputValueError(f"SOURCE: {path} is not understood; expected {_UNDERSTOOD}.")
+    return _listed(tree, listing, options)
+
+
+def _listed(
+    tree: Tree, listing: Listing, options: SourceOptions, *, only: set[str] | None = None
+) -> PlainSource:
+    """Account for every file: a row, or skipped with a reason; a picture that is neither is our mistake."""
+    rows = {name for split in listing.rows.values() for name, _ in split}
+    names = only or set(tree.names) | set(tree.odd)
+    skipped = dict(tree.odd) if only is None else {}
+    for name in sorted(names - rows - set(skipped)):
+        skipped[name] = listing.skipped.get(name) or ("hidden" if is_hidden(name) else "no picture")
+    splits: dict[str, ListedSplit] = listing.splits(tree, options.image_column)
+    if not splits:
+        raise InputValueError(f"SOURCE: as {listing.layout}, it has no row; mend it, or say how it is meant.")
+    return PlainSource(splits, tree.identity, listing.layout, account_of(skipped, len(names)))
+
+
+def _split_of_file(path: Path) -> str:
+    """Return the split that a Parquet file's name, or its folder's, tells; else "train"."""
+    if named := split_of(path.name):
+        return named
+    for word in (path.stem.split("-")[0], path.parent.name):
+        with contextlib.suppress(InputValueError):
+            if split_name(word) != word or word in ("train", "test", "validation"):
+                return split_name(word)
+    return "train"
+
+
+def _parquet(paths: Sequence[Path], options: SourceOptions) -> PlainSource:
+    by_split: dict[str, list[Path]] = {}
+    for path in paths:
+        with damage_told(str(path)):
+            pq.read_metadata(path)
+        by_split.setdefault("train" if options.splits == "none" else _split_of_file(path), []).append(path)
+    splits = {split: ParquetSplit(files, options.image_column) for split, files in by_split.items()}
+    found = sum(split.num_rows for split in splits.values())
+    return PlainSource(splits, files_identity(paths), "Parquet", Account(unit="rows", found=found))
+
+
+def _on_the_hub(repo_id: str, options: SourceOptions) -> PlainSource:
     from huggingface_hub import HfApi
 
-    if Path(repo_id).exists():
-        raise InputValueError(
-            f"SOURCE: {repo_id} is neither a folder nor a parquet file; give the folder that it lies in."
-        )
     try:
-        with hub_told(
-            f"SOURCE: there is no folder or parquet file {repo_id} here, and on the Hub, dataset {repo_id}"
-        ):
+        with hub_told(f"SOURCE: there is no {repo_id} here, and as a dataset on the Hub"):
             commit = HfApi().dataset_info(repo_id).sha
     except MissingFileError as error:
         raise MissingFileError(
-            f"SOURCE: {repo_id} is neither a folder, nor a parquet file, nor a dataset on the Hub that your "
-            "token can read; check the path, or log in with `hf auth login`."
+            f"SOURCE: {repo_id} is neither a folder or file here, nor a dataset on the Hub that your token "
+            "can "
+            "read; check the path, or log in with `hf auth login`."
         ) from error
-    return {"path": repo_id, "name": config_name, "revision": commit}, str(commit)
+    # Whatever `datasets` writes beside a stream (no picture) lies in a folder that goes away.
+    with (
+        without_torch(),
+        tempfile.TemporaryDirectory(prefix="hipmr-") as cache,
+        hub_told(f"SOURCE: {repo_id}"),
+    ):
+        arguments = {"name": options.config_name, "revision": commit, "cache_dir": cache}
+        loaded = datasets.load_dataset(repo_id, streaming=True, **arguments)
+        splits = {
+            str(name): StreamSplit(split, options.image_column, repo_id) for name, split in loaded.items()
+        }
+    counts = [split.num_rows for split in splits.values()]
+    found = 0 if None in counts else sum(counts)
+    return PlainSource(splits, str(commit), "a Hub dataset", Account(unit="rows", found=found))
 
 
-def _identity_of(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        state = path.stat()
-        digest.update(os.fsencode(path.absolute()) + f"\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-    return digest.hexdigest()
-
-
-def _with_images(split: IterableDataset, image_column: str) -> IterableDataset:
-    """Take files' bytes, as other programs write them to parquet, for pictures."""
-    if split.features is None:
-        split = split._resolve_features()
-    feature = split.features.get(image_column)
-    is_file = feature == Value("binary") or (isinstance(feature, dict) and "bytes" in feature)
-    return split.cast_column(image_column, Image()) if is_file else split
-
-
-def _num_rows(split: IterableDataset) -> int | None:
-    known = (split.info.splits or {}).get(str(split.split))
-    return known.num_examples if known is not None and known.num_examples else None
+def source_path(place: str) -> str:
+    """Return a place as workers in other folders find it; what is no file here is a Hub dataset."""
+    return os.path.abspath(place) if os.path.exists(place) else place

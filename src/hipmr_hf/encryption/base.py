@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputTypeError, InputValueError
-from . import keys, patches
+from . import keys, patches, tones
 from .checks import MAX_SIDE, check_array, check_whole
 from .keys import SecretKey
 from .placement import Placement, load_upright, place, resize_and_centre_crop, whole_patches
@@ -26,6 +26,7 @@ class Draw(NamedTuple):
 
     permutations: np.ndarray | None  # (batch, rows * cols)
     turns: np.ndarray | None  # (batch, rows, cols, sub_patch_grid, sub_patch_grid)
+    tones: np.ndarray | None  # (batch, rows * cols), a second permutation
 
     def part(self, images: slice) -> "Draw":
         """Return the randomness of some images of the batch."""
@@ -41,9 +42,14 @@ class Encryption(SettingsFile):
             raise InputTypeError("Encryption holds no settings of its own; use RandomShuffling or MixingUp.")
         check_whole("patch_size", self.patch_size, minimum=1, maximum=MAX_SIDE)
         check_whole("sub_patch_grid", self.sub_patch_grid, minimum=1, maximum=16)
-        for name in ("sub_patch_symmetries", "patch_normalization"):
+        for name in ("sub_patch_symmetries", "patch_normalization", "shuffle_tones"):
             if not isinstance(getattr(self, name), bool):
                 raise InputTypeError(f"{name}: got {getattr(self, name)!r}, expected True or False.")
+        if self.shuffle_tones and self.patch_normalization:
+            raise InputValueError(
+                "shuffle_tones, patch_normalization: got True for both, but normalization leaves no tones to "
+                "shuffle; choose one of them."
+            )
         if isinstance(self.image_size, list):  # JSON has no tuples
             object.__setattr__(self, "image_size", tuple(self.image_size))
 
@@ -55,7 +61,7 @@ class Encryption(SettingsFile):
     @property
     def draws_randomness(self) -> bool:
         """Whether two encryptions of one image differ; a key is of use only then."""
-        return self._shuffles or self.sub_patch_symmetries
+        return self._shuffles or self.sub_patch_symmetries or self.shuffle_tones
 
     # Kept width of a plain patch, and whether patches leave their places; RS says otherwise.
     @property
@@ -188,21 +194,24 @@ class Encryption(SettingsFile):
     def _draw(
         self, count: int, rows: int, cols: int, key: SecretKey | bytes | None, nonces: Sequence[bytes] | None
     ) -> Draw:
-        """Read permutations and then turns off one stream per image."""
+        """Read permutations, then turns, then the order of the tones off one stream per image."""
         if not self.draws_randomness:
-            return Draw(None, None)
-        grid = self.sub_patch_grid
-        shuffled = keys.WORD_BYTES * rows * cols if self._shuffles else 0
+            return Draw(None, None, None)
+        grid, words = self.sub_patch_grid, keys.WORD_BYTES * rows * cols
+        shuffled = words if self._shuffles else 0
         turned = rows * cols * grid * grid if self.sub_patch_symmetries else 0
+        length = shuffled + turned + (words if self.shuffle_tones else 0)
         if key is None:
-            streams = keys.fresh_streams(count, shuffled + turned)
+            streams = keys.fresh_streams(count, length)
         else:
-            streams = keys.as_key(key).streams(nonces, self._stream_info(), shuffled + turned)
-        permutations = keys.permutations_from(streams[:, :shuffled]) if shuffled else None
-        turns = None
-        if turned:
-            turns = (streams[:, shuffled:] % patches.NUM_SYMMETRIES).reshape(count, rows, cols, grid, grid)
-        return Draw(permutations, turns)
+            streams = keys.as_key(key).streams(nonces, self._stream_info(), length)
+        shuffling, turning, dealing = np.split(streams, [shuffled, shuffled + turned], axis=1)
+        turns = (turning % patches.NUM_SYMMETRIES).reshape(count, rows, cols, grid, grid) if turned else None
+        return Draw(
+            keys.permutations_from(shuffling) if self._shuffles else None,
+            turns,
+            keys.permutations_from(dealing) if self.shuffle_tones else None,
+        )
 
     def _stream_info(self) -> bytes:
         # Part of the stored data's meaning: a change here makes every keyed dataset undecryptable.
@@ -223,7 +232,7 @@ class Encryption(SettingsFile):
         raise NotImplementedError
 
     def _encrypt_in_place(self, images: np.ndarray, draw: Draw) -> np.ndarray:
-        """Turn, mix and normalise eroded patches where they stand: everything but the shuffling."""
+        """Turn and mix eroded patches where they stand, and change their tones: all but the shuffling."""
         grid, kept = self.sub_patch_grid, self._kept_size
         if draw.turns is not None:
             images = patches.turn_sub_patches(images, draw.turns, patch_size=kept, grid=grid)
@@ -231,12 +240,19 @@ class Encryption(SettingsFile):
             images = patches.sum_sub_patches(images, patch_size=kept, grid=grid)
         if self.patch_normalization:
             return patches.normalize_patches(images, patch_size=kept // grid, count=grid * grid)
+        if self.shuffle_tones:
+            order = self._order_of_tones(draw)
+            return tones.deal_tones(images, order, patch_size=kept // grid, count=grid * grid)
         return patches.mean_of_sub_patches(images, grid=grid) if grid > 1 else images
+
+    def _order_of_tones(self, draw: Draw) -> np.ndarray:
+        """(batch, rows * cols): the patch whose tone each patch gets where it stands."""
+        return draw.tones
 
     def decrypt(
         self, image: ImageLike, *, key: SecretKey | bytes | None = None, nonce: bytes | None = None
     ) -> ImageLike:
-        """Undo a keyed RS that lost nothing: no interval, drop, mixing or normalisation.
+        """Undo a keyed RS that lost nothing: no interval, drop, mixing, normalisation or dealt tones.
 
         Args:
             image: the encrypted PIL image or uint8 array.

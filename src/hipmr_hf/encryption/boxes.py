@@ -1,17 +1,19 @@
 """Let the boxes of objects follow their pixels through resize, crop and mixing-up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import InputValueError
-from . import Placement
+from .placement import Placement
 
 # Of an annotation only these fields are published. Others can name the source (ids of a public dataset) or
 # draw the outline of what is in the picture (segmentation), and would not follow the resize anyway.
 OBJECT_FIELDS = ("bbox", "category", "area", "iscrowd")
+# What people call the class of an object; it leaves as "category".
+CATEGORY_NAMES = ("category", "categories", "category_id", "label", "labels", "class", "classes", "class_id")
 # A box narrower than this many pixels of the prepared image has no area left but rounding errors.
 _MIN_SIDE = 1e-3
 
@@ -88,7 +90,7 @@ def move_objects(
         >>> move_objects(objects, placement, image_size=(32, 32), sub_patch_grid=2)
         ({'bbox': [[2.0, 2.0, 4.0, 3.0]], 'category': [1], 'area': [12.0]}, 0)
     """
-    fields = _as_lists(objects)
+    fields = as_lists(objects)
     boxes, kept = move_boxes(fields["bbox"], placement, image_size=image_size, sub_patch_grid=sub_patch_grid)
     for name, values in fields.items():
         if len(values) != len(kept):
@@ -121,17 +123,42 @@ def _check_boxes(boxes: ArrayLike) -> np.ndarray:
     return checked
 
 
-def _as_lists(
+def as_lists(
     objects: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Sequence[Any]]:
+    """Return the fields of objects that may leave, as lists, under the names that they leave with.
+
+    Raises:
+        InputValueError: there are no boxes.
+
+    Example:
+
+        >>> as_lists([{"bbox": [0, 0, 4, 4], "label": 2, "id": 7}])
+        {'bbox': [[0, 0, 4, 4]], 'category': [2]}
+    """
     if not objects:
         return {"bbox": []}
     if not isinstance(objects, Mapping):
-        names = [name for name in OBJECT_FIELDS if name in objects[0]]
-        objects = {name: [entry[name] for entry in objects] for name in names}
+        objects = {name: [entry.get(name) for entry in objects] for name in objects[0]}
     if "bbox" not in objects:
         raise InputValueError(
             "objects: 'bbox' is missing; give (x, y, width, height) in pixels for each object."
         )
-    present = [name for name in OBJECT_FIELDS if name in objects]
-    return {name: [] if objects[name] is None else objects[name] for name in present}
+    names = published_fields(objects)
+    return {name: [] if objects[place] is None else objects[place] for name, place in names.items()}
+
+
+def published_fields(fields: Iterable[str]) -> dict[str, str]:
+    """Return the field of objects that each published one comes from.
+
+    Example:
+
+        >>> published_fields(["bbox", "label", "id"])
+        {'bbox': 'bbox', 'category': 'label'}
+    """
+    fields = list(fields)
+    category = next((name for name in CATEGORY_NAMES if name in fields), None)
+    found = {name: name for name in OBJECT_FIELDS if name in fields} | (
+        {"category": category} if category else {}
+    )
+    return {name: found[name] for name in OBJECT_FIELDS if name in found}

@@ -22,6 +22,8 @@ class MixingUp(Encryption):
         sub_patch_grid: sub-patches along one side of a patch; the encrypted image is smaller by it.
         sub_patch_symmetries: as in `RandomShuffling`.
         patch_normalization: as in `RandomShuffling`.
+        shuffle_tones: deal the patches' tones, means and contrasts, out in a random order; textures stay in
+            their places, and so do boxes and masks.
 
     Raises:
         TypeError, ValueError: a setting of the wrong type or out of range.
@@ -40,6 +42,7 @@ class MixingUp(Encryption):
     sub_patch_grid: int = 2
     sub_patch_symmetries: bool = False
     patch_normalization: bool = False
+    shuffle_tones: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,6 +11,7 @@ from . import keys, patches
 from .base import Draw, Encryption, ImageLike
 from .checks import check_array, check_divides, check_image_size, check_whole
 from .keys import SecretKey
+from .tones import order_among
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,10 @@ class RandomShuffling(Encryption):
             (RS+MI); 1 mixes nothing.
         sub_patch_symmetries: turn each sub-patch by a random symmetry of the square first.
         patch_normalization: take away each encrypted patch's mean and contrast.
+        shuffle_tones: deal the patches' tones, means and contrasts, out in a second random order, so that a
+            texture comes with the tone of another patch. What is dealt are the tones of the patches that are
+            kept: the palette of an encrypted image is that of its own patches. Rounding loses pixels, and
+            `patch_normalization` would leave no tones, so both together are refused.
 
     Raises:
         TypeError, ValueError: a setting of the wrong type or out of range.
@@ -48,6 +53,7 @@ class RandomShuffling(Encryption):
     sub_patch_grid: int = 1
     sub_patch_symmetries: bool = False
     patch_normalization: bool = False
+    shuffle_tones: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,10 +97,18 @@ class RandomShuffling(Encryption):
         shape = patches.mosaic_shape(self.num_patches, self._rows, self._cols)
         positions = draw.permutations[:, : self.num_patches].reshape(-1, *shape)
         patch_size, interval = self.patch_size, self.interval
-        if self.sub_patch_grid > 1 or self.sub_patch_symmetries or self.patch_normalization:
+        if self._changes_patches:
             eroded = patches.erode_patches(images, patch_size=patch_size, interval=interval)
             images, patch_size, interval = self._encrypt_in_place(eroded, draw), self.encrypted_patch_size, 0
         patches.gather_patches(images, positions, patch_size=patch_size, interval=interval, out=out)
+
+    @property
+    def _changes_patches(self) -> bool:
+        changes = self.sub_patch_symmetries or self.patch_normalization or self.shuffle_tones
+        return changes or self.sub_patch_grid > 1
+
+    def _order_of_tones(self, draw: Draw) -> np.ndarray:
+        return order_among(draw.permutations[:, : self.num_patches], draw.tones)
 
     @property
     def _kept_size(self) -> int:
@@ -133,7 +147,8 @@ class RandomShuffling(Encryption):
         return Image.fromarray(plain[0]) if isinstance(image, Image.Image) else plain[0]
 
     def _check_reversible(self, key: SecretKey | bytes | None, nonce: bytes | None) -> None:
-        lossless = {"interval": 0, "drop_ratio": 0.0, "sub_patch_grid": 1, "patch_normalization": False}
+        lossless = {"interval": 0, "drop_ratio": 0.0, "sub_patch_grid": 1}
+        lossless |= {"patch_normalization": False, "shuffle_tones": False}
         lost = [
             f"{name}={getattr(self, name)}"
             for name, value in lossless.items()

@@ -12,6 +12,10 @@ from ..layout import SETTINGS_FILE
 
 FORMAT_VERSION = 1
 
+# Younger than the format. They are written only where they are on, for the settings as they are written are
+# part of what keyed streams are derived from.
+_LATER_FIELDS = frozenset({"shuffle_tones"})
+
 SettingsType = TypeVar("SettingsType", bound="SettingsFile")
 
 
@@ -26,8 +30,12 @@ class SettingsFile:
             SettingsFile._kinds[cls.strategy] = cls
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain JSON values; never a key."""
+        """Return the settings as plain JSON values; never a key.
+
+        `shuffle_tones` is left out where it is False: older releases read and derive the same from it.
+        """
         values = dataclasses.asdict(self)
+        values = {name: value for name, value in values.items() if value or name not in _LATER_FIELDS}
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {"format_version": FORMAT_VERSION, "strategy": self.strategy, **values}
 
@@ -50,8 +58,8 @@ class SettingsFile:
             )
         kind = cls._kind(strategy)
         known = {field.name for field in dataclasses.fields(kind)}
-        if values.keys() != known:
-            unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
+        unknown, missing = sorted(values.keys() - known), sorted(known - values.keys() - _LATER_FIELDS)
+        if unknown or missing:
             raise InputValueError(
                 f"settings: {strategy!r} has unknown {unknown} and lacks {missing}; expected {sorted(known)}."
             )

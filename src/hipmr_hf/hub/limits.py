@@ -34,6 +34,11 @@ LINKED_CROPS = {
 }
 CANDIDATES = 62
 """Photographs that were all found among as many candidates, whatever the settings."""
+_ON_TONES = (
+    "Tones (brightness, colour and contrast of a patch) are only dealt to other patches of the same picture. "
+    "The palette stays as it was: pictures can be linked by it, and what is told here about linking was "
+    "measured with all tones in place. Part of the tones can be dealt back to the textures that they fit."
+)
 
 
 def what_is_not_protected(encryption: Encryption, *, keyed: bool = False) -> list[str]:
@@ -50,6 +55,7 @@ def what_is_not_protected(encryption: Encryption, *, keyed: bool = False) -> lis
         A jigsaw solver puts back all of the neighbouring patches (chance .005): the picture, or large ...
     """
     said = [_on_puzzles(encryption) if encryption.strategy == "rs" else _on_thumbnails(encryption)]
+    said += [_ON_TONES] if encryption.shuffle_tones else []
     said += [
         _on_linkage(encryption),
         f"Whoever holds a candidate photograph can confirm it: {CANDIDATES} of {CANDIDATES} were found by "
@@ -77,12 +83,19 @@ def what_viewers_see(encryption: Encryption) -> str:
     """
     if encryption.strategy == "rs":
         return "casual viewers do not recognise the scene"
+    if encryption.shuffle_tones:
+        return "casual viewers see what looks like a shuffled picture, though textures stand in their places"
     if not encryption.patch_normalization:
         return "the eye still sees the scene, small and blurred"
     return "hardly an outline is left" if encryption.sub_patch_symmetries else "a sketch of edges is left"
 
 
 def _on_puzzles(encryption: Encryption) -> str:
+    if encryption.shuffle_tones:
+        return (
+            "A jigsaw solver that compares textures finds neighbouring patches even where their tones were "
+            "dealt out; how many was not measured for these settings, and an audit of the images tells."
+        )
     measured = _measured_neighbours(encryption)
     if measured is None:
         two, four, half = (_share(NEIGHBOURS[lost]) for lost in ((2, 0.0), (4, 0.0), (0, 0.5)))
@@ -110,8 +123,12 @@ def _measured_neighbours(encryption: Encryption) -> float | None:
 
 
 def _on_thumbnails(encryption: Encryption) -> str:
-    if encryption.sub_patch_symmetries and encryption.patch_normalization:
+    # Whoever evens the tones of an image out has what normalization leaves.
+    evened = encryption.patch_normalization or encryption.shuffle_tones
+    if encryption.sub_patch_symmetries and evened:
         return "Patches keep their places, so coarse outlines of the scene can be guessed."
+    if encryption.shuffle_tones:
+        return "Patches keep their places: whoever evens their tones out sees a sketch of the scene's edges."
     if encryption.patch_normalization:
         return "Patches keep their places: a sketch of the scene's edges can be seen with no attack."
     return (

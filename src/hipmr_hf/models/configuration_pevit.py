@@ -19,7 +19,7 @@ class PEViTConfig(PreTrainedConfig):
         num_hidden_layers (`int`, defaults to 12): Number of transformer blocks.
         num_attention_heads (`int`, defaults to 12): Attention heads of each block.
         intermediate_size (`int`, *optional*): Width inside the MLP; `None` means `4 * hidden_size`.
-        hidden_act (`str`, defaults to `"gelu"`): Activation of the MLP and of the non-linear patch
+        hidden_act (`str`, defaults to `"gelu"`): Activation of the MLP and of the patch
             embedding; `"gelu"` is the exact (erf) one that the published program uses.
         hidden_dropout_prob (`float`, defaults to 0.0): Dropout after the embeddings, the attention and the
             MLP, in [0, 1).
@@ -41,8 +41,11 @@ class PEViTConfig(PreTrainedConfig):
         position_encoding (`str`, defaults to `"reference"`): `"reference"` is the paper's reference-based
             positional encoding (RPE) for shuffled patches, `"none"` leaves it out, `"absolute"` learns one
             position per grid cell, for mixed-up (MI) images whose patches keep their places.
-        patch_embedding (`str`, defaults to `"linear"`): `"linear"`, or `"nonlinear"`: a convolution, the
-            activation and a 1x1 convolution, which the paper uses on MI images.
+        patch_embedding (`str`, defaults to `"linear"`): `"linear"`; `"nonlinear"`: a convolution, the
+            activation and a 1x1 convolution, which the paper uses on MI images; or `"invariant"`, beyond the
+            paper, for `sub_patch_symmetries` and `shuffle_tones`: it is blind to how a patch is turned (a
+            mean over its eight turns), and sees its tone (mean and contrast) apart. It counts on pixel values
+            from -1 to 1, as the image processor makes them.
         patch_embedding_initializer (`str`, defaults to `"default"`): `"default"` keeps PyTorch's
             initialisation of the patch convolutions, as the published program does; `"truncated_normal"`
             treats them like every linear layer.
@@ -88,7 +91,7 @@ class PEViTConfig(PreTrainedConfig):
     num_channels: int = 3
     qkv_bias: bool = True
     position_encoding: Literal["reference", "none", "absolute"] = "reference"
-    patch_embedding: Literal["linear", "nonlinear"] = "linear"
+    patch_embedding: Literal["linear", "nonlinear", "invariant"] = "linear"
     patch_embedding_initializer: Literal["default", "truncated_normal"] = "default"
     use_distillation_token: bool = False
     distillation_type: Literal["hard", "soft", "none"] = "hard"

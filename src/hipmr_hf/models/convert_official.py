@@ -146,7 +146,8 @@ def infer_pevit_config(
             `image_size` of a position grid that is not square.
 
     Raises:
-        ValueError: If tensors are missing that every PEViT has.
+        ValueError: If tensors are missing that every PEViT has, or for `patch_embedding="invariant"`, which
+            the program does not have.
 
     >>> shapes = {"cls_token": (1, 1, 8), "patch_embed.proj.weight": (8, 3, 4, 4), "norm.weight": (8,)}
     >>> shapes |= {"blocks.0.attn.qkv.weight": (24, 8), "blocks.0.mlp.fc1.weight": (32, 8)}
@@ -174,12 +175,22 @@ def infer_pevit_config(
         "use_distillation_token": "dist_token" in state_dict,
         "position_encoding": _position_encoding(state_dict),
     }
+    refuse_invariant(overrides)
     if "head.weight" in state_dict:
         settings["num_labels"] = state_dict["head.weight"].shape[0]
     if settings["position_encoding"] == "absolute":
         num_patches = state_dict["pos_embed"].shape[1] - 1 - ("dist_token" in state_dict)
         settings["image_size"] = math.isqrt(num_patches) * patch_size
     return PEViTConfig(**{**settings, **overrides})
+
+
+def refuse_invariant(overrides: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for a patch embedding that no published checkpoint has the weights of."""
+    if overrides.get("patch_embedding") == "invariant":
+        raise ValueError(
+            "`patch_embedding` 'invariant' is none of the published program's, whose weights would mean "
+            "something else in it. Leave it out, or train a new model with it."
+        )
 
 
 def _position_encoding(state_dict: Mapping[str, torch.Tensor]) -> str:
@@ -240,5 +251,6 @@ __all__ = [
     "convert_pevit_state_dict",
     "infer_pevit_config",
     "load_state_dict",
+    "refuse_invariant",
     "rename_pevit_weights",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .configuration_peyolos import PEYolosConfig
-from .convert_official import ConversionReport, check_shapes, rename_pevit_weights
+from .convert_official import ConversionReport, check_shapes, refuse_invariant, rename_pevit_weights
 from .modeling_peyolos import PEYolosForObjectDetection
 
 # The backbone's other names are those of the program's classifier.
@@ -83,7 +83,8 @@ def infer_peyolos_config(
         overrides: Further arguments of [`PEYolosConfig`], such as `id2label`.
 
     Raises:
-        ValueError: If tensors are missing that every PEYOLOS has, or the grid does not fit.
+        ValueError: If tensors are missing that every PEYOLOS has, the grid does not fit, or for
+            `patch_embedding="invariant"`, which the program does not have.
 
     >>> shapes = {"backbone.det_token": (1, 3, 8), "backbone.pos_embed": (1, 1 + 6 + 3, 8)}
     >>> shapes |= {"backbone.patch_embed.proj_siat.weight": (8, 3, 4, 4)}
@@ -110,6 +111,7 @@ def infer_peyolos_config(
             f"`image_size` must have {num_cells} patches of {patch_size} pixels, got {tuple(image_size)}. "
             "Give half of the program's `init_pe_size`."
         )
+    refuse_invariant(overrides)
     settings: dict[str, Any] = {
         "hidden_size": hidden_size,
         "num_hidden_layers": len(blocks),

@@ -8,6 +8,13 @@ from transformers.activations import ACT2FN
 
 from .configuration_pevit import PEViTConfig
 
+NUM_TURNS = 8
+# With pixels from -1 to 1, as the image processors make them, these bring the tones of patches to about unit
+# size: root mean squares are .4 to .5 for means and .1 to .2 for contrasts, be it photographs, satellite
+# tiles or blood smears.
+_MEAN_SCALE, _CONTRAST_SCALE = 2.5, 6.0
+_VARIANCE_FLOOR = 1e-8
+
 
 class PEViTPatchEmbeddings(nn.Module):
     """A convolution over patches; with `patch_embedding="nonlinear"`, GELU and a 1x1 convolution follow."""
@@ -37,8 +44,63 @@ class PEViTPatchEmbeddings(nn.Module):
                 f"`pixel_values` must be whole patches of {self.patch_size} pixels, got height and width "
                 f"{tuple(pixel_values.shape[2:])}. Encrypt it with the settings of the training images."
             )
+        return self.embed(pixel_values)
+
+    def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """As `forward`, for pixel values of the right shape."""
         features = self.projection(pixel_values.to(self.projection.weight.dtype))
         return features if self.mixing is None else self.mixing(features)
+
+
+class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
+    """Tokens that stay the same when a patch is turned: t = B mean_k act(A T_k(x) + a) + C [m; s] + b.
+
+    T_k are the eight symmetries of the square, m and s the mean and the standard deviation of a patch, per
+    channel. A and a are `projection`, B and b `mixing`, C `tones`.
+    """
+
+    def __init__(self, config: PEViTConfig):
+        super().__init__(config)
+        self.activation = ACT2FN[config.hidden_act]
+        self.mixing = nn.Conv2d(config.hidden_size, config.hidden_size, 1)
+        self.tones = nn.Conv2d(2 * config.num_channels, config.hidden_size, 1, bias=False)
+
+    def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """As `forward`, for pixel values of the right shape."""
+        # Turning the kernels does what turning the patches would, and is done once for all of them.
+        kernels, biases = torch.cat(turned(self.projection.weight)), self.projection.bias.repeat(NUM_TURNS)
+        pixels = pixel_values.to(kernels.dtype)
+        features = nn.functional.conv2d(pixels, kernels, biases, self.patch_size)
+        # (batch, 8 * hidden_size, rows, columns) to (batch, hidden_size, rows, columns)
+        features = self.activation(features).unflatten(1, (NUM_TURNS, -1)).mean(dim=1)
+        return self.mixing(features) + self.tones(self.measure_tones(pixel_values).to(kernels.dtype))
+
+    def measure_tones(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Means, then contrasts, of about unit size: (batch, 2 * channels, rows, columns)."""
+        # At least float32: half precision loses the contrast of patches that are nearly flat.
+        pixels = pixel_values.to(torch.promote_types(self.projection.weight.dtype, torch.float32))
+        tiled = pixels.unflatten(3, (-1, self.patch_size)).unflatten(2, (-1, self.patch_size))
+        mean = tiled.mean((3, 5), keepdim=True)
+        variance = (tiled - mean).square().mean((3, 5))  # a third of the time that torch.var_mean takes
+        # The floor keeps the root's gradient finite where a patch is flat.
+        contrast = variance.clamp(min=_VARIANCE_FLOOR).sqrt()
+        return torch.cat((_MEAN_SCALE * mean[:, :, :, 0, :, 0], _CONTRAST_SCALE * contrast), dim=1)
+
+
+def turned(squares: torch.Tensor) -> list[torch.Tensor]:
+    """Tensors (..., size, size) under each of the eight symmetries of the square.
+
+    >>> len({tuple(square.flatten().tolist()) for square in turned(torch.arange(4).reshape(2, 2))})
+    8
+    """
+    sides = (squares, squares.transpose(-1, -2))
+    return [side.flip(axes) if axes else side for side in sides for axes in ((), (-1,), (-2,), (-2, -1))]
+
+
+def build_patch_embeddings(config: PEViTConfig) -> PEViTPatchEmbeddings:
+    """The patch embedding that `config.patch_embedding` names; a PEYOLOS config will do as well."""
+    invariant = config.patch_embedding == "invariant"
+    return (PEViTInvariantPatchEmbeddings if invariant else PEViTPatchEmbeddings)(config)
 
 
 class PEViTReferenceEncoding(nn.Module):
@@ -71,7 +133,7 @@ class PEViTEmbeddings(nn.Module):
         if config.use_distillation_token:
             self.distillation_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
         self.num_prefix_tokens = 2 if config.use_distillation_token else 1
-        self.patch_embeddings = PEViTPatchEmbeddings(config)
+        self.patch_embeddings = build_patch_embeddings(config)
         if config.position_encoding == "reference":
             self.reference_encoding = PEViTReferenceEncoding(config)
         elif config.position_encoding == "absolute":
@@ -113,4 +175,11 @@ class PEViTEmbeddings(nn.Module):
         return patches.gather(1, kept.unsqueeze(-1).expand(-1, -1, hidden_size))
 
 
-__all__ = ["PEViTEmbeddings", "PEViTPatchEmbeddings", "PEViTReferenceEncoding"]
+__all__ = [
+    "PEViTEmbeddings",
+    "PEViTInvariantPatchEmbeddings",
+    "PEViTPatchEmbeddings",
+    "PEViTReferenceEncoding",
+    "build_patch_embeddings",
+    "turned",
+]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .configuration_peyolos import PEYolosConfig
-from .embeddings_pevit import PEViTPatchEmbeddings
+from .embeddings_pevit import build_patch_embeddings
 
 # Of PyTorch's bicubic interpolation, which the published program uses; PIL's would be -0.5.
 _CUBIC_A = -0.75
@@ -71,7 +71,7 @@ class PEYolosEmbeddings(nn.Module):
         self.position_grid = config.position_grid
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
         self.detection_tokens = nn.Parameter(torch.zeros(1, config.num_detection_tokens, config.hidden_size))
-        self.patch_embeddings = PEViTPatchEmbeddings(config)
+        self.patch_embeddings = build_patch_embeddings(config)
         self.position_embeddings = nn.Parameter(torch.zeros(1, num_positions(config), config.hidden_size))
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 

@@ -69,8 +69,9 @@ class PEViTPreTrainedModel(PreTrainedModel):
     def _init_like_pytorch(self, layer: nn.Linear | nn.Conv2d) -> None:
         """What `reset_parameters` draws; it is repeated here because that would overwrite loaded weights."""
         init.kaiming_uniform_(layer.weight, a=math.sqrt(5))
-        bound = 1 / math.sqrt(layer.weight[0].numel())
-        init.uniform_(layer.bias, -bound, bound)
+        if layer.bias is not None:
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            init.uniform_(layer.bias, -bound, bound)
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
         """As in transformers; where code travels with the weights, `AutoModel` finds the model in it too."""

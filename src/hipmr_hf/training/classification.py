@@ -66,7 +66,8 @@ def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: A
     """Build the paper's PEViT for images encrypted like this.
 
     RS makes a set of patches: linear patch embedding and reference-based positional encoding. MI keeps the
-    places: absolute positions and the non-linear patch embedding.
+    places: absolute positions and the non-linear patch embedding. `patch_embedding="invariant"`, beyond the
+    paper, is for turned patches and tones that were dealt out; it has to be asked for.
 
     Args:
         encryption: settings of the dataset.

@@ -56,7 +56,13 @@ def test_the_thumbnail_is_exact_to_the_rounding(photo):
 
 
 @pytest.mark.parametrize(
-    "settings", [RandomShuffling(), MixingUp(sub_patch_symmetries=True), MixingUp(patch_normalization=True)]
+    "settings",
+    [
+        RandomShuffling(),
+        MixingUp(sub_patch_symmetries=True),
+        MixingUp(patch_normalization=True),
+        MixingUp(shuffle_tones=True),
+    ],
 )
 def test_settings_without_a_linear_map_are_refused(settings):
     with pytest.raises(ValueError, match="linear map"):

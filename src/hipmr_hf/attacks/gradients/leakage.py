@@ -121,7 +121,8 @@ def gradient_leakage(
         the mismatch of its gradients (0 explains them, 1 not at all).
 
     Raises:
-        ValueError: a model without a patch embedding, or images that are not whole patches.
+        ValueError: a model without a patch embedding or with an invariant one, or images that are not whole
+            patches.
     """
     model = _frozen_copy(model)
     name, projection = _patch_embedding(model)
@@ -301,6 +302,11 @@ def _frozen_copy(model: nn.Module) -> nn.Module:
 
 def _patch_embedding(model: nn.Module) -> tuple[str, nn.Conv2d]:
     for name, module in model.named_modules():
+        if type(module).__name__ == "PEViTInvariantPatchEmbeddings":
+            raise InputValueError(
+                "model: its patch embedding is invariant, a mean over turned patches, which this attack does "
+                "not invert; attack a model with a linear or non-linear one."
+            )
         if isinstance(module, nn.Conv2d) and module.kernel_size == module.stride:
             return name, module
     raise InputValueError(

@@ -113,7 +113,7 @@ def is_linear(encryption: Encryption) -> bool:
         >>> is_linear(MixingUp()), is_linear(MixingUp(sub_patch_symmetries=True))
         (True, False)
     """
-    return not (encryption.sub_patch_symmetries or encryption.patch_normalization)
+    return not (encryption.sub_patch_symmetries or encryption.patch_normalization or encryption.shuffle_tones)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ def thumbnail(encrypted: np.ndarray, encryption: Encryption) -> np.ndarray:
     """Read the mean of every patch: exact but for rounding, and no attack at all.
 
     Args:
-        encrypted: uint8 (height, width, channels) from `MixingUp` without patch_normalization.
+        encrypted: uint8 (height, width, channels) from `MixingUp` that left the tones as they were.
         encryption: the settings.
 
     Returns:
@@ -193,8 +193,9 @@ def invert_mixing(
 
 
 def _check_settings(encryption: Encryption) -> None:
-    if encryption.strategy != "mi" or encryption.sub_patch_symmetries or encryption.patch_normalization:
+    changed = encryption.sub_patch_symmetries or encryption.patch_normalization or encryption.shuffle_tones
+    if encryption.strategy != "mi" or changed:
         raise InputValueError(
-            f"encryption: got {encryption}, expected MixingUp without sub_patch_symmetries and "
-            "patch_normalization; with them the mean is no longer a known linear map of the image."
+            f"encryption: got {encryption}, expected MixingUp without sub_patch_symmetries, "
+            "patch_normalization and shuffle_tones; with them the mean is no known linear map of the image."
         )

@@ -1,0 +1,96 @@
+"""What became of every file of a source: rows that were written, and files that were not, with the reason."""
+
+import collections
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...files import PRIVATE_FILE, whole_file
+
+
+@dataclasses.dataclass
+class Account:
+    """Counts files, or rows where a source has no files of its own; nothing of it is ever published.
+
+    Args:
+        unit: "files" or "rows".
+        found: all that there are.
+        written: rows of each split in the result.
+        skipped: names, or row numbers, of what is no row of the result, by reason.
+    """
+
+    unit: str = "files"
+    found: int = 0
+    written: dict[str, int] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    def skip(self, name: str, reason: str) -> None:
+        """Note that a file is no row of the result."""
+        self.skipped.setdefault(reason, []).append(name)
+
+    @property
+    def num_skipped(self) -> int:
+        """All that is no row of the result."""
+        return sum(map(len, self.skipped.values()))
+
+    def adds_up(self) -> bool:
+        """Whether all that was found was written or skipped."""
+        return self.found == sum(self.written.values()) + self.num_skipped
+
+    def lines(self) -> list[str]:
+        r"""Tell it in a few lines, without names.
+
+        Example:
+
+            >>> account = Account(found=3, written={"train": 2}, skipped={"no picture": ["notes.txt"]})
+            >>> print(*account.lines(), sep="\n")
+            3 files found: 2 written (train 2), 1 skipped
+              1 no picture
+        """
+        rows = ", ".join(f"{split} {count:,}" for split, count in self.written.items())
+        first = (
+            f"{self.found:,} {self.unit} found: {sum(self.written.values()):,} written ({rows}), "
+            f"{self.num_skipped:,} skipped"
+        )
+        reasons = collections.Counter({reason: len(names) for reason, names in self.skipped.items()})
+        return [first, *(f"  {count:,} {reason}" for reason, count in reasons.most_common())]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON values, names included."""
+        return dataclasses.asdict(self)
+
+    def save(self, path: Path) -> Path:
+        """Write it for its owner alone, names included."""
+        with whole_file(path) as place:
+            place.touch(mode=PRIVATE_FILE)
+            text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
+            place.write_bytes(text.encode("utf-8", "backslashreplace"))
+        return path
+
+
+def account_path(output_dir: Path) -> Path:
+    """Return where the account of a run lies: beside the output, never in it.
+
+    Example:
+
+        >>> account_path(Path("/data/encrypted")).as_posix()
+        '/data/encrypted.account.json'
+    """
+    output_dir = output_dir.absolute()
+    return output_dir.with_name(f"{output_dir.name}.account.json")
+
+
+def account_of(names: Mapping[str, str], found: int, unit: str = "files") -> Account:
+    """Begin an account with what is known before any picture is read.
+
+    Args:
+        names: files that will be no rows, with the reason.
+        found: all that there are.
+        unit: as in `Account`.
+    """
+    account = Account(unit=unit, found=found)
+    for name, reason in names.items():
+        account.skip(name, reason)
+    return account

@@ -1,0 +1,110 @@
+"""What a layout makes of a tree: rows by split, and every other file with the reason why it is none."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datasets import ClassLabel, Features, Image
+
+from ...errors import InputValueError
+from ...layout import SPLIT_PATTERN
+from .splits import ListedSplit
+from .tree import Tree
+
+# What folders of a split are called, and what the split is called then.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceOptions:
+    """How a source is to be read, where its owner says so outright.
+
+    Args:
+        image_column: the column of pictures.
+        config_name: configuration of a Hub dataset that has several.
+        splits: "folders", each folder is a split; "none", all is one; None, as it looks.
+        labels: "folders", each folder is a class; "none"; a column's name; None, as it looks.
+        box_format: how boxes are given, a name of `box_formats.BOX_FORMATS`; None, as the layout has them.
+        follow_links: take what links in a folder point to outside of it.
+    """
+
+    image_column: str = "image"
+    config_name: str | None = None
+    splits: str | None = None
+    labels: str | None = None
+    box_format: str | None = None
+    follow_links: bool = False
+
+
+@dataclasses.dataclass
+class Listing:
+    """Rows of a tree.
+
+    Args:
+        layout: what the tree was taken for, in words.
+        rows: of each split, as (file, values of other columns).
+        features: of the other columns.
+        skipped: files that are no rows, with the reason.
+        box_format: of the objects' boxes, where the layout knows it.
+    """
+
+    layout: str
+    rows: dict[str, list[tuple[str, dict[str, Any]]]]
+    features: dict[str, Any] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    box_format: str | None = None
+
+    def splits(self, tree: Tree, image_column: str) -> dict[str, ListedSplit]:
+        """Make the splits, rows in the order of the files' names where the layout has no other."""
+        return {
+            split: ListedSplit(
+                tree,
+                [name for name, _ in rows],
+                {column: [values[column] for _, values in rows] for column in self.features},
+                Features({image_column: Image(), **self.features}),
+                self.box_format,
+            )
+            for split, rows in self.rows.items()
+            if rows
+        }
+
+
+def split_name(folder: str) -> str:
+    """Return the split that a folder is, by the names that people use; other names stay.
+
+    Raises:
+        InputValueError: a name that cannot be part of a file name.
+
+    Example:
+
+        >>> split_name("val"), split_name("hospital_b")
+        ('validation', 'hospital_b')
+    """
+    name = SPLIT_NAMES.get(folder.lower(), folder)
+    if not SPLIT_PATTERN.fullmatch(name):
+        raise InputValueError(
+            f"SOURCE: the folder name {folder!r} cannot be a split's; allowed are letters, digits, '_' and "
+            "'.'. "
+            "Rename it, or take all pictures as one split with --splits none."
+        )
+    return name
+
+
+def label_features(names: Sequence[str]) -> dict[str, ClassLabel]:
+    """Return the column of classes.
+
+    Example:
+
+        >>> label_features(["dog", "cat"])
+        {'label': ClassLabel(names=['cat', 'dog'])}
+    """
+    return {"label": ClassLabel(names=sorted(set(names)))}
+
+
+def class_numbers(names: Sequence[str]) -> Mapping[str, int]:
+    """Number classes in the order of their names."""
+    return {name: i for i, name in enumerate(sorted(set(names)))}

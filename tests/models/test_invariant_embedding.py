@@ -1,0 +1,356 @@
+"""The invariant patch embedding: its formula, its invariance, and all that a model with it goes through."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoModelForImageClassification, AutoModelForObjectDetection
+
+from hipmr_hf.attacks.gradients.leakage import gradient_leakage
+from hipmr_hf.encryption import MixingUp, RandomShuffling
+from hipmr_hf.models import (
+    PEViTConfig,
+    PEViTForImageClassification,
+    PEViTForImageClassificationWithTeacher,
+    PEViTImageProcessorPil,
+    PEYolosConfig,
+    PEYolosForObjectDetection,
+)
+from hipmr_hf.models.convert_official import infer_pevit_config
+from hipmr_hf.models.convert_official_peyolos import infer_peyolos_config
+from hipmr_hf.models.convert_transformers_peyolos import convert_to_peyolos
+from hipmr_hf.models.embeddings_pevit import turned
+from hipmr_hf.training.classification import build_pevit
+
+WIDTHS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+SIZES = {**WIDTHS, "patch_size": 4}
+INVARIANT = {**SIZES, "patch_embedding": "invariant"}
+
+
+def classifier(kind=PEViTForImageClassification, seed: int = 0, **overrides):
+    torch.manual_seed(seed)
+    return kind(PEViTConfig(**{**INVARIANT, "num_labels": 5, "initializer_range": 0.2, **overrides})).eval()
+
+
+def detector(seed: int = 0, **overrides) -> PEYolosForObjectDetection:
+    torch.manual_seed(seed)
+    fitting = {"image_size": (16, 24), "num_detection_tokens": 6, "num_labels": 3, "initializer_range": 0.2}
+    return PEYolosForObjectDetection(PEYolosConfig(**{**INVARIANT, **fitting, **overrides})).eval()
+
+
+def random_pixels(batch_size: int = 2, height: int = 16, width: int = 24) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(batch_size, 3, height, width, generator=generator) * 2 - 1
+
+
+def turn_patches(pixels: torch.Tensor, size: int, seed: int) -> torch.Tensor:
+    """Turn every patch by a symmetry of its own, all of which come up."""
+    batch, channels, height, width = pixels.shape
+    tiles = pixels.reshape(batch, channels, height // size, size, width // size, size)
+    tiles = tiles.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, size, size)
+    turns = np.random.default_rng(seed).permutation(np.arange(len(tiles)) % 8)
+    tiles = torch.stack([turned(tile)[turn] for tile, turn in zip(tiles, turns, strict=True)])
+    tiles = tiles.reshape(batch, height // size, width // size, channels, size, size)
+    return tiles.permute(0, 3, 1, 4, 2, 5).reshape(pixels.shape)
+
+
+def plain_formula(embedding: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
+    """Patch by patch, turn by turn, in NumPy: (batch, hidden_size, rows, columns)."""
+    weights = {name: weight.detach().numpy() for name, weight in embedding.named_parameters()}
+    kernel, bias = weights["projection.weight"], weights["projection.bias"]
+    (hidden_size, _, size, _), (batch, _, height, width) = kernel.shape, pixels.shape
+    tokens = np.empty((batch, hidden_size, height // size, width // size))
+    for image, row, column in np.ndindex(batch, height // size, width // size):
+        patch = pixels[image, :, row * size : (row + 1) * size, column * size : (column + 1) * size]
+        found = np.zeros(hidden_size)
+        for quarter in range(4):
+            for square in (patch, patch[:, :, ::-1]):
+                hidden = (kernel * np.rot90(square, quarter, axes=(1, 2))).sum(axis=(1, 2, 3)) + bias
+                found += [h * (1 + math.erf(h / math.sqrt(2))) / 2 for h in hidden]
+        tone = np.concatenate([2.5 * patch.mean(axis=(1, 2)), 6.0 * patch.std(axis=(1, 2))])
+        token = weights["mixing.weight"][:, :, 0, 0] @ (found / 8) + weights["mixing.bias"]
+        tokens[image, :, row, column] = token + weights["tones.weight"][:, :, 0, 0] @ tone
+    return tokens
+
+
+def embedding_of(model: torch.nn.Module) -> torch.nn.Module:
+    return model.base_model.embeddings.patch_embeddings
+
+
+@pytest.mark.parametrize("build", [classifier, detector])
+@torch.no_grad()
+def test_the_embedding_is_the_formula(build):
+    embedding, pixels = embedding_of(build().double()), random_pixels().double()
+    expected = torch.from_numpy(plain_formula(embedding, pixels.numpy()))
+    torch.testing.assert_close(embedding(pixels), expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+@pytest.mark.parametrize("seed", range(4))
+@torch.no_grad()
+def test_turning_any_patch_leaves_the_outputs_unchanged(dtype, tolerance, seed):
+    pixels = random_pixels().to(dtype)
+    changed = turn_patches(pixels, 4, seed)
+    assert (changed - pixels).abs().mean() > 0.5
+    for model in (classifier(), classifier(position_encoding="absolute", image_size=(16, 24)), detector()):
+        model = model.to(dtype)
+        torch.testing.assert_close(
+            model(changed).logits, model(pixels).logits, atol=tolerance, rtol=tolerance
+        )
+    linear = classifier(patch_embedding="linear").to(dtype)
+    assert (linear(changed).logits - linear(pixels).logits).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_mirrored_patches_are_told_from_others_by_what_is_in_them():
+    """Invariance is no blindness: other pixels, another mean or another contrast give another token."""
+    embedding, pixels = embedding_of(classifier()), random_pixels(1, 4, 4)
+    shuffled = pixels.flatten(2)[..., torch.randperm(16, generator=torch.Generator().manual_seed(0))]
+    for other in (shuffled.reshape(pixels.shape), pixels + 0.2, pixels * 0.5):
+        assert (embedding(other) - embedding(pixels)).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_turned_sub_patches_of_an_rs_image_change_nothing_but_the_order(photo):
+    """With `sub_patch_symmetries` and no mixing, two encryptions of a picture give the same logits."""
+    encryption = RandomShuffling(64, 8, sub_patch_symmetries=True)
+    model, processor = build_pevit(encryption, **WIDTHS, num_labels=5)
+    blind, _ = build_pevit(encryption, **WIDTHS, num_labels=5, patch_embedding="invariant")
+    inputs = [processor(encryption(photo), return_tensors="pt")["pixel_values"].double() for _ in range(2)]
+    assert blind.config.patch_embedding == "invariant" and blind.config.patch_size == 8
+    first, second = (blind.double().eval()(pixels).logits for pixels in inputs)
+    torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
+    first, second = (model.double().eval()(pixels).logits for pixels in inputs)
+    assert (first - second).abs().max() > 1e-5
+
+
+def test_it_has_the_parameters_it_needs():
+    kinds = ("linear", "nonlinear", "invariant")
+    linear, nonlinear, invariant = (classifier(patch_embedding=kind).num_parameters() for kind in kinds)
+    assert nonlinear - linear == 32 * 32 + 32
+    assert invariant - nonlinear == 32 * 6  # kernels are turned, not learned eight times
+    shapes = {name: tuple(weight.shape) for name, weight in embedding_of(classifier()).named_parameters()}
+    assert shapes == {
+        "projection.weight": (32, 3, 4, 4),
+        "projection.bias": (32,),
+        "mixing.weight": (32, 32, 1, 1),
+        "mixing.bias": (32,),
+        "tones.weight": (32, 6, 1, 1),
+    }
+    assert not list(embedding_of(classifier()).buffers())
+
+
+def test_it_is_initialised_like_the_other_convolutions():
+    drawn = embedding_of(classifier(hidden_size=256))
+    for layer, fan_in in ((drawn.projection, 48), (drawn.mixing, 256), (drawn.tones, 6)):
+        assert layer.weight.abs().max() <= fan_in**-0.5
+        assert layer.weight.std().item() == pytest.approx((3 * fan_in) ** -0.5, rel=0.06)
+    normal = embedding_of(classifier(hidden_size=256, patch_embedding_initializer="truncated_normal"))
+    assert normal.tones.weight.std().item() == pytest.approx(0.2, rel=0.1)
+
+
+def test_tones_of_photographs_are_of_about_unit_size(photo):
+    encryption = RandomShuffling(224, 16)
+    pixels = PEViTImageProcessorPil(patch_size=16)(encryption(photo), return_tensors="pt")["pixel_values"]
+    tones = embedding_of(classifier(patch_size=16)).measure_tones(pixels)
+    means, contrasts = tones.square().mean((0, 2, 3)).sqrt().split(3)
+    for found in (means, contrasts):
+        assert found.min() > 0.5 and found.max() < 2
+
+
+@pytest.mark.parametrize("build", [classifier, detector])
+def test_every_parameter_learns_and_flat_patches_give_finite_gradients(build):
+    model, pixels = build().train(), random_pixels()
+    pixels[:, :, :8] = 0.25
+    pixels.requires_grad_()
+    model(pixels).logits.square().mean().backward()
+    assert pixels.grad.isfinite().all()
+    for name, parameter in embedding_of(model).named_parameters():
+        assert parameter.grad.isfinite().all() and parameter.grad.abs().max() > 0, name
+
+
+@torch.no_grad()
+def test_half_precision_keeps_the_contrast_of_flat_patches():
+    embedding = embedding_of(classifier()).to(torch.bfloat16)
+    pixels = 0.75 + 0.004 * random_pixels()  # below what bfloat16 can tell apart at .75
+    contrasts = embedding.measure_tones(pixels)[:, 3:]
+    assert contrasts.dtype == torch.float32 and contrasts.min() > 6 * 0.001
+    assert embedding(pixels).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("kind", [PEViTForImageClassification, PEViTForImageClassificationWithTeacher])
+@torch.no_grad()
+def test_saving_and_loading_keeps_the_logits(kind, tmp_path):
+    model = classifier(kind)
+    model.save_pretrained(tmp_path)
+    again = AutoModelForImageClassification.from_pretrained(tmp_path)
+    assert type(again) is kind and again.config.patch_embedding == "invariant"
+    assert torch.equal(again(random_pixels()).logits, model(random_pixels()).logits)
+
+
+@torch.no_grad()
+def test_a_detector_is_saved_and_loaded(tmp_path):
+    model = detector()
+    model.save_pretrained(tmp_path)
+    again = AutoModelForObjectDetection.from_pretrained(tmp_path)
+    assert torch.equal(again(random_pixels()).pred_boxes, model(random_pixels()).pred_boxes)
+
+
+@torch.no_grad()
+def test_padding_does_not_move_what_is_detected():
+    model, pixels = detector().double(), random_pixels(1).double()
+    padded = torch.zeros(1, 3, 20, 32, dtype=torch.float64)
+    padded[..., :16, :24] = pixels
+    mask = torch.zeros(1, 20, 32, dtype=torch.int64)
+    mask[..., :16, :24] = 1
+    alone, together = model(pixels), model(padded, mask)
+    torch.testing.assert_close(together.pred_boxes, alone.pred_boxes, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("build", [classifier, detector])
+@torch.no_grad()
+def test_the_graph_has_no_breaks(build):
+    model, pixels = build(), random_pixels()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(pixels).logits, model(pixels).logits, atol=1e-6, rtol=1e-5)
+
+
+def test_gradient_checkpointing_gives_equal_gradients():
+    gradients = []
+    for checkpointing in (False, True):
+        model = classifier().train()
+        if checkpointing:
+            model.activation_checkpointing_enable()
+        model(random_pixels(), labels=torch.tensor([0, 4])).loss.backward()
+        gradients.append({name: weight.grad for name, weight in model.named_parameters()})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name)
+
+
+def dynamic_shapes() -> dict:
+    batch, rows, columns = (torch.export.Dim(name, min=1, max=64) for name in ("batch", "rows", "columns"))
+    return {"pixel_values": (batch, None, 4 * rows, 4 * columns)}
+
+
+@pytest.mark.parametrize("build", [classifier, detector])
+@torch.no_grad()
+def test_the_exported_program_takes_any_batch_and_size(build):
+    model, inputs = build(), {"pixel_values": random_pixels()}
+    program = torch.export.export(model, (), inputs, dynamic_shapes=dynamic_shapes()).module()
+    for size in ((2, 16, 24), (1, 32, 12), (3, 8, 40)):
+        pixels = random_pixels(*size)
+        exported, ours = program(pixel_values=pixels), model(pixels)
+        torch.testing.assert_close(exported.logits, ours.logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("build", [classifier, detector])
+@torch.no_grad()
+def test_an_onnx_file_gives_the_same_logits(build, tmp_path):
+    reason = "needs the optional onnx, onnxscript and onnxruntime"
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason=reason)
+    import onnxruntime
+
+    model, pixels = build(), random_pixels()
+    torch.onnx.export(
+        model,
+        kwargs={"pixel_values": pixels},
+        f=str(tmp_path / "model.onnx"),
+        dynamo=True,
+        dynamic_shapes=dynamic_shapes(),
+    )
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for size in ((2, 16, 24), (3, 8, 40)):
+        pixels = random_pixels(*size)
+        logits = session.run(None, {"pixel_values": pixels.numpy()})[0]
+        np.testing.assert_allclose(logits, model(pixels).logits.numpy(), atol=2e-5, rtol=1e-4)
+
+
+# Other numbers than these would make another model of every stored checkpoint. They are this package's own,
+# computed in float64 with weights and pixels from the sines below.
+GOLDEN_TOKEN = [-0.8088732559342283, 2.1409551416579777, 0.7863681019871599, 1.1358817756859698]
+GOLDEN_LOGITS = [
+    [1.176055290880831, 0.14882382582254136, -0.19159656668004654, 0.09362088942237966, -0.5450262676823511],
+    [1.17614647079582, 0.14892339172380423, -0.1915794123187295, 0.09399121065449971, -0.5442399536282005],
+]
+GOLDEN_BOX = [0.1396718091674973, 0.5456234404978633, 0.5440691314047958, 0.5912703836721386]
+
+
+def fill_with_sines(model: torch.nn.Module) -> torch.nn.Module:
+    with torch.no_grad():
+        for number, (_, weight) in enumerate(sorted(model.named_parameters())):
+            steps = torch.arange(weight.numel(), dtype=torch.float64).reshape(weight.shape)
+            weight.copy_(0.3 * torch.sin(steps * steps * 0.7 + number))
+    return model
+
+
+def pixels_of_sines() -> torch.Tensor:
+    return torch.sin(torch.arange(2 * 3 * 16 * 24, dtype=torch.float64) * 0.37).reshape(2, 3, 16, 24)
+
+
+@torch.no_grad()
+def test_golden_numbers():
+    model = fill_with_sines(classifier().double())
+    boxes = fill_with_sines(detector().double())(pixels_of_sines()).pred_boxes
+    for found, golden in (
+        (embedding_of(model)(pixels_of_sines())[1, :4, 2, 3], GOLDEN_TOKEN),
+        (model(pixels_of_sines()).logits, GOLDEN_LOGITS),
+        (boxes[1, 2], GOLDEN_BOX),
+    ):
+        torch.testing.assert_close(found, torch.tensor(golden, dtype=torch.float64), atol=1e-11, rtol=0)
+
+
+# From and to other models
+
+
+def test_the_published_programs_weights_are_refused():
+    shapes = {"cls_token": (1, 1, 8), "patch_embed.proj.weight": (8, 3, 4, 4), "norm.weight": (8,)}
+    shapes |= {"blocks.0.attn.qkv.weight": (24, 8), "blocks.0.mlp.fc1.weight": (32, 8)}
+    with pytest.raises(ValueError, match="`patch_embedding` 'invariant' is none of the published program's"):
+        infer_pevit_config({n: torch.zeros(s) for n, s in shapes.items()}, 2, patch_embedding="invariant")
+    shapes = {"backbone.det_token": (1, 3, 8), "backbone.pos_embed": (1, 1 + 6 + 3, 8)}
+    shapes |= {"backbone.patch_embed.proj_siat.weight": (8, 3, 4, 4), "class_embed.layers.2.bias": (6,)}
+    shapes |= {"backbone.blocks.0.attn.qkv.weight": (24, 8), "backbone.blocks.0.mlp.fc1.weight": (32, 8)}
+    weights = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    with pytest.raises(ValueError, match="`patch_embedding` 'invariant' is none of the published program's"):
+        infer_peyolos_config(weights, 2, (8, 12), patch_embedding="invariant")
+
+
+@torch.no_grad()
+def test_a_classifier_with_it_gives_a_detector_its_embedding():
+    source = classifier(position_encoding="absolute", image_size=16)
+    model, report = convert_to_peyolos(
+        source, image_size=(16, 24), patch_size=4, patch_embedding="invariant", num_labels=3
+    )
+    assert not any("patch_embeddings" in name for name in (*report.new, *report.dropped))
+    pixels = random_pixels()
+    assert torch.equal(embedding_of(model)(pixels), embedding_of(source)(pixels))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("linear", "invariant"), ("nonlinear", "invariant"), ("invariant", "nonlinear")]
+)
+def test_an_embedding_of_another_kind_stays_new(kind, wanted):
+    source = classifier(position_encoding="absolute", image_size=16, patch_embedding=kind)
+    _, report = convert_to_peyolos(source, image_size=(16, 24), patch_size=4, patch_embedding=wanted)
+    assert not any("patch_embeddings" in name for name in report.taken)
+    assert sum("patch_embeddings" in name for name in report.new) in (4, 5)
+
+
+def test_a_mixed_dataset_can_be_trained_with_it():
+    model, _ = build_pevit(MixingUp(image_size=32, patch_size=8), **WIDTHS, patch_embedding="invariant")
+    assert (model.config.position_encoding, model.config.patch_embedding) == ("absolute", "invariant")
+
+
+@pytest.mark.parametrize("config_class", [PEViTConfig, PEYolosConfig])
+def test_another_embedding_is_named(config_class):
+    with pytest.raises(StrictDataclassError, match=r"'linear'.*'invariant'"):
+        config_class(patch_embedding="orbit")
+
+
+def test_recovery_from_gradients_does_not_claim_to_know_it():
+    images = np.zeros((1, 16, 24, 3), np.uint8)
+    with pytest.raises(ValueError, match="model: its patch embedding is invariant"):
+        gradient_leakage(classifier(), images, [0])
