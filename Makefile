@@ -43,19 +43,19 @@ docs: .venv/.docs
 # The accuracy table of docs/results.md; DATA holds eurosat_train_6k.parquet and eurosat_test_1500.parquet.
 DATA ?= ../shared/data
 results: install
-	$(BIN)/python benchmarks/eurosat_accuracy.py --data_dir $(DATA) --jobs 2
+	$(BIN)/python benchmarks/accuracy/eurosat.py --data_dir $(DATA) --jobs 2
 
 # Speed and memory beside what a user would pick instead.
 benchmark: install
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmarks]"
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/speed/run_all.py
 
 # 50,000 pictures under kills and ruined files (half an hour), and 120,000 mutated files (some minutes).
 soak: install
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python tests/soak/soak.py
 
 fuzz: install
-	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python tests/fuzz/fuzz.py
 
 # Every checkpoint with a card in model_cards/, trained and evaluated anew.
 checkpoints: install

@@ -17,7 +17,9 @@ SIZE, PATCH_SIZE = 64, 8
 MARKER = b"hipmr-soak-plain-canary"
 # The first row of pixels of many pictures. It crosses the borders of patches, so no encrypted picture has it.
 ROW = np.random.default_rng(0).integers(0, 256, (1, SIZE, 3), dtype=np.uint8)
-_SHARD_ROWS = 5000
+# A run encrypts and keeps so many pictures, or a row group of Parquet, at a time.
+PIECE_ROWS = 64
+_SHARD_ROWS = 78 * PIECE_ROWS
 _FORMATS = (
     ("RGB", "PNG", {"compress_level": 1}),
     ("RGB", "JPEG", {"quality": 90}),
@@ -124,7 +126,7 @@ def write_parquet(folder: Path, numbers: range) -> list[Path]:
             }
         )
         paths.append(folder / f"{start:08d}.parquet")
-        pq.write_table(table, paths[-1], compression="none", row_group_size=250)
+        pq.write_table(table, paths[-1], compression="none", row_group_size=PIECE_ROWS)
     return paths
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 
 from soak.checks import find_plain
+from soak.pictures import PIECE_ROWS
 
-PIECE_ROWS = 64
 HANGING_SECONDS = 600
-_SAMPLE_SECONDS = 0.25
+SAMPLE_SECONDS = 0.25
 _HIPMR = [sys.executable, "-c", "import sys; from hipmr_hf.cli import main; sys.exit(main())"]
 
 
@@ -58,7 +58,7 @@ class Soak:
 
     def finished_pieces(self) -> int:
         """Count the pieces that a run has left so far."""
-        return len(list((self.root / ".out.unfinished" / "train").glob("*.parquet")))
+        return len(list((self.root / ".out.unfinished" / "pieces" / "train").glob("*.parquet")))
 
     def run_until_done(self) -> None:
         """Give the command again and again, until it succeeds or something is wrong."""
@@ -118,7 +118,7 @@ class Soak:
             if time.monotonic() - last_change > HANGING_SECONDS:
                 self.problems.append(f"a run did nothing for {HANGING_SECONDS} seconds")
                 process.kill()
-            time.sleep(_SAMPLE_SECONDS)
+            time.sleep(SAMPLE_SECONDS)
         return None
 
     def _sample(self, process: psutil.Popen, seconds: float, done: int) -> None:

@@ -35,7 +35,7 @@ from hipmr_hf.files import write_whole
 from hipmr_hf.leaks.guard import find_leaks
 from soak import pictures
 from soak.checks import check_rows
-from soak.runs import PIECE_ROWS, Soak
+from soak.runs import Soak
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 ENCRYPTION = RandomShuffling(image_size=pictures.SIZE, patch_size=pictures.PATCH_SIZE)
@@ -49,7 +49,7 @@ def memory(soak: Soak) -> dict[str, float]:
         encrypted, the first eighth of the rows left out; and "rows" of that stretch.
     """
     rows = {
-        run: [s for s in soak.samples if s[0] == run and 0 < s[2] < soak.pieces * PIECE_ROWS]
+        run: [s for s in soak.samples if s[0] == run and 0 < s[2] < soak.pieces * pictures.PIECE_ROWS]
         for run in {sample[0] for sample in soak.samples}
     }
     longest = max(rows.values(), key=lambda samples: samples[-1][2] - samples[0][2] if samples else 0)

@@ -10,13 +10,14 @@ import pytest
 
 from hipmr_hf.images.reading import read_image
 from hipmr_hf.images.writing import encode_image
-from soak import checks, pictures, soak
+from soak import checks, pictures, runs, soak
 
 ROWS = range(400, 800)
 
 
 @pytest.mark.slow
-def test_kills_and_ruined_files_lose_double_and_leak_nothing(tmp_path):
+def test_kills_and_ruined_files_lose_double_and_leak_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "SAMPLE_SECONDS", 0.01)
     run = soak.soak_parquet(tmp_path / "soak", ROWS, 2, random.Random(0), (1, 2))
     run.run_until_done()
     told = soak.summary(run)
