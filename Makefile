@@ -31,9 +31,10 @@ style: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# A site of README, docs/ and the docstrings; strict about broken links and references, and without the network.
+# A site of README, docs/ and the docstrings, without the network. Strict about broken links and references, which
+# it would not be with --quiet.
 docs: .venv/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "outputs/site/index.html; with search: $(PYTHON) -m http.server --bind 127.0.0.1 --directory outputs/site"
 
 .venv/.docs: .venv/.installed

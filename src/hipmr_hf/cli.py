@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .commands import COMMANDS
-from .errors import UserError
+from .errors import UserError, told_of_hub
 from .layout import __version__
 
 _INTERRUPTED = 130
@@ -96,8 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("hipmr: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except Exception as error:
-        if _is_bad_input(error):
-            print(f"hipmr: error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        told = error if _is_bad_input(error) else told_of_hub("the Hub", error)
+        if told is not None:
+            print(f"hipmr: error: {' '.join(str(told).split()) or type(told).__name__}", file=sys.stderr)
             return _BAD_INPUT
         traceback.print_exc()
         print(

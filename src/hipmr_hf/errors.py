@@ -100,13 +100,16 @@ def hub_told(place: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        told = _told_of_hub(place, error)
+        told = told_of_hub(place, error)
         if told is None:
             raise
         raise told from error
 
 
-def _told_of_hub(place: str, error: Exception) -> UserError | None:
+def told_of_hub(place: str, error: Exception) -> UserError | None:
+    """Return in our words what the Hub, or the way to it, did not let happen; None for any other error."""
+    if not type(error).__module__.startswith(("huggingface_hub", "httpx", "requests")):
+        return None
     from huggingface_hub import errors
 
     if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)):

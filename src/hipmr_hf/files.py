@@ -14,13 +14,13 @@ from .errors import FileInUseError, InputValueError
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 # No loader takes a file or folder of this name for data, whatever happens while it is written.
-_UNFINISHED = ".incomplete"
+UNFINISHED = ".incomplete"
 
 
 def beside(path: Path) -> Path:
     """Return a new hidden name on the same file system, for what will be renamed to `path`."""
     path = path.absolute()
-    return path.with_name(f".{path.name}{_UNFINISHED}-{secrets.token_hex(4)}")
+    return path.with_name(f".{path.name}{UNFINISHED}-{secrets.token_hex(4)}")
 
 
 @contextlib.contextmanager
@@ -119,15 +119,22 @@ def is_taken(output_dir: Path) -> bool:
 
 
 def check_is_free(output_dir: Path) -> None:
-    """Refuse a place where something is already.
+    """Refuse a place where something is already, or that no folder can be renamed to.
 
     Raises:
         FileInUseError: it is a file, or a folder that is not empty.
+        InputValueError: it is the working folder, a link, or the root of a file system.
 
     Example:
 
         >>> check_is_free(Path("a/folder/that/is/not/there"))
     """
+    fixed = output_dir.is_symlink() or os.path.ismount(output_dir)
+    if fixed or output_dir.absolute() == Path.cwd() or not output_dir.name.strip("."):
+        raise InputValueError(
+            f"output_dir: {output_dir} is a link, a mount or the working folder, which cannot be put in "
+            "place whole; name a new folder in it."
+        )
     if is_taken(output_dir):
         raise FileInUseError(
             f"output_dir: {output_dir} exists and is not an empty folder; name another, or remove it first."

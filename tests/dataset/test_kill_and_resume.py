@@ -23,11 +23,12 @@ KILLS = 20
 KILLER = """
 import os, random, signal, sys, time
 import numpy, PIL.Image, pyarrow.parquet
-import hipmr_hf.dataset.run as module
+import hipmr_hf.dataset.run
+import hipmr_hf.dataset.sources.splits as module
 import hipmr_hf.hub.cards, hipmr_hf.leaks.guard, hipmr_hf.dataset.source
 from hipmr_hf.cli import main
 
-module._PIECE_ROWS = 8
+module._GROUP_ROWS = 8
 command, kills = sys.argv[2:], int(sys.argv[1])
 
 def start(output_dir):
@@ -100,11 +101,12 @@ import sys, json, time, multiprocessing
 import hipmr_hf.dataset.local_pool as module
 from hipmr_hf.cli import main
 
-def slow(piece):
+def slow(pool, function, arguments):
+    list(pool._executor.map(abs, range(2)))  # they are at work
     print(json.dumps([process.pid for process in multiprocessing.active_children()]), flush=True)
     time.sleep(60)
 
-module._in_pool = lambda pool, limit, function, pieces: map(slow, pieces)
+module.LocalPool.map = slow
 main(sys.argv[1:])
 """
     command = ["encrypt", str(plain), "--output-dir", str(tmp_path / "out"), "--num-proc", "2"]

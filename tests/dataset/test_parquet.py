@@ -47,6 +47,7 @@ def test_what_is_saved_is_loaded_with_its_settings(streaming, tmp_path):
         )
     folder = save_encrypted_dataset(encrypt_dataset(plain, MIXING), MIXING, tmp_path / "out")
     assert files_in(tmp_path) == [
+        "out/README.md",
         "out/data/test-00000-of-00001.parquet",
         "out/data/train-00000-of-00001.parquet",
         "out/encryption_config.json",
@@ -95,7 +96,7 @@ def test_shards_are_numbered_and_none_is_larger_than_asked(streaming, tmp_path, 
     encrypted = encrypt_dataset(plain.to_iterable_dataset() if streaming else plain, MIXING)
     folder = save_encrypted_dataset(encrypted, MIXING, tmp_path / "out", max_shard_size=4000)
     shards = [pq.read_table(path) for path in sorted((folder / "data").iterdir())]
-    assert files_in(folder)[0] == f"data/train-00000-of-{len(shards):05d}.parquet" and len(shards) > 1
+    assert files_in(folder)[1] == f"data/train-00000-of-{len(shards):05d}.parquet" and len(shards) > 1
     assert all(shard.nbytes <= 4000 for shard in shards)
     assert load(folder, tmp_path / "cache", split="train")["label"][:] == plain["label"][:]
 
@@ -141,7 +142,7 @@ def test_one_row_group_is_held_and_not_the_one_before(tmp_path, monkeypatch):
             yield rows.take(pa.array(range(len(rows))))  # new memory
 
     before = pa.total_allocated_bytes()
-    write_shard(tables(), FEATURES, MIXING, tmp_path / "train-0.parquet")
+    write_shard(tables(), FEATURES, MIXING, tmp_path / "train-0.parquet", shard="train-0.parquet")
     assert pq.read_metadata(tmp_path / "train-0.parquet").num_row_groups >= 4
     assert max(held) < 1.5 * 2**20
 
@@ -164,7 +165,7 @@ def test_an_empty_folder_and_a_new_one_far_down_are_welcome(tmp_path):
     (tmp_path / "empty").mkdir()
     encrypted = encrypt_dataset(plain_dataset(1), MIXING)
     for place in ("empty", "new/and/deep"):
-        assert len(files_in(save_encrypted_dataset(encrypted, MIXING, tmp_path / place))) == 2
+        assert len(files_in(save_encrypted_dataset(encrypted, MIXING, tmp_path / place))) == 3
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -214,7 +215,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
     assert all(name.endswith(".incomplete") for name in files_in(left))
     with pytest.raises((datasets.exceptions.DatasetNotFoundError, FileNotFoundError, ValueError)):
         datasets.load_dataset(str(left), cache_dir=str(tmp_path / "cache"))
-    assert len(files_in(save_encrypted_dataset(encrypt_dataset(plain_dataset(1), MIXING), MIXING, out))) == 2
+    assert len(files_in(save_encrypted_dataset(encrypt_dataset(plain_dataset(1), MIXING), MIXING, out))) == 3
 
 
 def test_images_with_a_path_are_refused(tmp_path):

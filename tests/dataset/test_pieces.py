@@ -127,3 +127,11 @@ def test_a_shard_that_was_dealt_nothing_is_a_file_without_rows(told, tmp_path):
 def test_a_machine_that_sees_something_else_says_so(told, change, message):
     with pytest.raises(ValueError, match=message):
         encrypt_part(dataclasses.replace(told, **change), Part("train", 0, 0))
+
+
+def test_a_torn_piece_is_done_again(told, tmp_path):
+    notes = encrypt_part(told, Part("train", 0, 1))
+    (piece,) = (tmp_path / "work" / "pieces" / "train").iterdir()
+    piece.write_bytes(piece.read_bytes()[:100])
+    assert encrypt_part(told, Part("train", 0, 1)) == notes
+    assert pq.read_table(piece).column("label").to_pylist() == list(range(30, 60))

@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import json
 import sys
 import threading
 import time
@@ -13,12 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, Features, Image, Value, load_dataset
+from every_picture import gather_pictures
 
 from hipmr_hf import RandomShuffling, SecretKey
 from hipmr_hf.cli import main
 from hipmr_hf.dataset.job import EncryptionJob
 from hipmr_hf.dataset.rows import RowEncryptionError
 from hipmr_hf.dataset.run import encrypt_source
+from hipmr_hf.dataset.sources.account import account_path
+from hipmr_hf.dataset.sources.listing import SourceOptions
 from hipmr_hf.images.reading import read_image
 from hipmr_hf.leaks.guard import find_leaks
 
@@ -121,6 +125,17 @@ def test_key_and_nonce_give_the_same_picture_as_on_one_machine(on_two_nodes, fol
         assert np.array_equal(read_image(row["image"]["bytes"]), again[0])
 
 
+def test_every_picture_that_is_installed_comes_out_or_is_named_as_on_one_machine(nodes, tmp_path):
+    tree = str(gather_pictures(tmp_path / "plain"))
+    job, options = EncryptionJob(SHUFFLING, on_error="skip"), SourceOptions(splits="none", labels="none")
+    encrypt_source(job, [tree], tmp_path / "ours", options=options, engine="ray")
+    encrypt_source(job, [tree], tmp_path / "theirs", options=options)
+    accounts = [json.loads(account_path(tmp_path / name).read_text()) for name in ("ours", "theirs")]
+    assert accounts[0] == accounts[1] and accounts[0]["written"]["train"] > 150
+    sizes = {name: pq.read_table(tmp_path / name / "data").num_rows for name in ("ours", "theirs")}
+    assert sizes["ours"] == sizes["theirs"] == accounts[0]["written"]["train"]
+
+
 def test_ray_holds_no_plain_picture_no_name_and_no_key(nodes, on_two_nodes, key_file):
     import ray
 
@@ -141,7 +156,7 @@ def test_the_command_shuffles_rows_over_a_number_of_shards(nodes, parquet, tmp_p
     assert sorted(labels) == list(range(1200))
     assert labels != sorted(labels) and labels[:300] != sorted(labels[:300])
     assert len(list((tmp_path / "out" / "data").iterdir())) == 4
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.account.json"]
 
 
 def test_killed_workers_lose_and_double_nothing(nodes, parquet, tmp_path):
@@ -150,7 +165,7 @@ def test_killed_workers_lose_and_double_nothing(nodes, parquet, tmp_path):
     def kill() -> None:
         deadline = time.monotonic() + 120
         while len(killed) < 2 and time.monotonic() < deadline:
-            begun = list(tmp_path.glob(".out.unfinished/*.parquet.*"))
+            begun = list(tmp_path.glob(".out.unfinished/pieces/*/.*incomplete*"))
             for worker in nodes.workers() if begun else []:
                 worker.kill()
                 killed.append(worker.pid)
@@ -162,7 +177,7 @@ def test_killed_workers_lose_and_double_nothing(nodes, parquet, tmp_path):
     killer.join()
     assert len(killed) >= 2
     assert labels_in(tmp_path / "out") == list(range(1200))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.account.json"]
 
 
 def test_damaged_pictures_are_named_or_left_out_and_a_run_goes_on(nodes, parquet, tmp_path, caplog):

@@ -216,7 +216,7 @@ def test_bad_settings_are_named(knobs, error, message):
         ("photo.png", TypeError, "image: got str"),
         (np.zeros((64, 15, 3), np.uint8), ValueError, "smaller than one patch of 16"),
         (np.zeros((0, 64, 3), np.uint8), ValueError, "smaller than one patch of 16"),
-        (Image.new("RGBA", (64, 64)), ValueError, "got PIL mode 'RGBA'.*image_reading"),
+        (Image.new("RGBA", (64, 64)), ValueError, "got PIL mode 'RGBA'.*images.reading"),
         (Image.new("I;16", (64, 64)), ValueError, "got PIL mode 'I;16'"),
     ],
 )

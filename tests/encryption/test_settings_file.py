@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
-from hipmr_hf.encryption import CONFIG_NAME
+from hipmr_hf.layout import SETTINGS_FILE
 
 SETTINGS = [
     RandomShuffling(),
@@ -20,7 +20,7 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_settings_survive_a_file(tmp_path, settings):
     path = settings.save_pretrained(tmp_path)
-    assert path == tmp_path / CONFIG_NAME and [path] == list(tmp_path.iterdir())
+    assert path == tmp_path / SETTINGS_FILE and [path] == list(tmp_path.iterdir())
     assert type(settings).from_pretrained(tmp_path) == settings
     assert Encryption.from_pretrained(tmp_path) == settings
 
@@ -44,7 +44,7 @@ def test_settings_survive_json(rows, patch_size, half_interval, drop, symmetries
 def test_the_file_is_frozen(tmp_path):
     """Files out there must stay readable: a change here needs a new format version."""
     MixingUp(image_size=224).save_pretrained(tmp_path)
-    assert json.loads((tmp_path / CONFIG_NAME).read_text()) == {
+    assert json.loads((tmp_path / SETTINGS_FILE).read_text()) == {
         "format_version": 1,
         "strategy": "mi",
         "image_size": 224,
@@ -73,26 +73,26 @@ def test_the_other_strategy_is_refused(tmp_path):
     ],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path, change, message):
-    (tmp_path / CONFIG_NAME).write_text(json.dumps({**RandomShuffling().to_dict(), **change}))
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps({**RandomShuffling().to_dict(), **change}))
     with pytest.raises(ValueError, match=message):
         Encryption.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{", "\x00\x01"])
 def test_a_file_that_is_no_json_is_refused(tmp_path, content):
-    (tmp_path / CONFIG_NAME).write_text(content)
+    (tmp_path / SETTINGS_FILE).write_text(content)
     with pytest.raises(ValueError, match="is not valid JSON"):
         Encryption.from_pretrained(tmp_path)
 
 
 def test_a_json_file_that_is_no_object_is_refused(tmp_path):
-    (tmp_path / CONFIG_NAME).write_text("[1]")
+    (tmp_path / SETTINGS_FILE).write_text("[1]")
     with pytest.raises(TypeError, match="settings: got list, expected a JSON object"):
         Encryption.from_pretrained(tmp_path)
 
 
 def test_a_folder_without_settings_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"there is no {CONFIG_NAME}"):
+    with pytest.raises(FileNotFoundError, match=f"there is no {SETTINGS_FILE}"):
         Encryption.from_pretrained(tmp_path)
 
 

@@ -180,7 +180,8 @@ def test_names_revisions_and_files_that_are_not_there(hub, folder):
         api.hf_hub_download("owner/scans", "nothing.txt", repo_type="dataset")
     with pytest.raises(HfHubHTTPError, match="409"):
         api.create_repo("owner/scans", repo_type="dataset")
-    assert card_on_the_hub("owner/scans", repo_type="dataset") is None
+    api.create_repo("owner/bare", repo_type="dataset")
+    assert card_on_the_hub("owner/bare", repo_type="dataset") is None
     assert card_on_the_hub("owner/nothing") is None
 
 

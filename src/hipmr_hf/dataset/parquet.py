@@ -1,6 +1,7 @@
 """Write an encrypted dataset as a folder that `load_dataset` reads: wholly, or not at all."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from datasets.utils.py_utils import convert_file_size_to_int
 from ..encryption.base import Encryption
 from ..encryption.keys import SecretKey
 from ..errors import InputTypeError, InputValueError
-from ..files import whole_folder
+from ..files import UNFINISHED, whole_folder
 from ..hub.card_renewal import save_card
 from ..hub.cards import card_of_folder
 from ..images.reading import read_image
@@ -22,7 +23,8 @@ from ..layout import DATA_FOLDER, SPLIT_PATTERN, shard_name
 
 MAX_SHARD_BYTES = 500 * 10**6
 _READ_ROWS = 32
-# A row group is read as a whole: large enough to compress and small enough for a data viewer.
+# A row group is read as a whole: large enough to compress, small enough for a data viewer; larger only if one
+# row is.
 _ROW_GROUP_BYTES = 32 * 2**20
 _ROW_GROUP_ROWS = 1000
 
@@ -155,7 +157,7 @@ def _write_split(
             _check_images(group.column(image_column), encryption, split)
             if writer is None or written + group.nbytes > max_bytes:
                 stack.close()
-                paths.append(folder / f"{split}-{len(paths):05d}")
+                paths.append(folder / f"{split}-{len(paths):05d}{UNFINISHED}")
                 writer, written = stack.enter_context(pq.ParquetWriter(paths[-1], schema)), 0
             writer.write_table(group.cast(schema))
             written += group.nbytes
@@ -176,14 +178,26 @@ def check_not_empty(split: str, count: int) -> None:
 
 def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
-    for table in tables:
+    for table in itertools.chain.from_iterable(map(_small_tables, tables)):
+        if waiting and sum(each.nbytes for each in waiting) + table.nbytes > _ROW_GROUP_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting = []
         waiting.append(table)
-        rows, size = sum(map(len, waiting)), sum(table.nbytes for table in waiting)
-        if rows >= _ROW_GROUP_ROWS or size >= _ROW_GROUP_BYTES:
+        if sum(map(len, waiting)) >= _ROW_GROUP_ROWS:
             yield pa.concat_tables(waiting)
             waiting = []
     if waiting:
         yield pa.concat_tables(waiting)
+
+
+def _small_tables(table: pa.Table) -> Iterator[pa.Table]:
+    """Halve a table until it fits into a row group, or is one row."""
+    if table.nbytes <= _ROW_GROUP_BYTES or len(table) <= 1:
+        yield table
+        return
+    half = len(table) // 2
+    yield from _small_tables(table.slice(0, half))
+    yield from _small_tables(table.slice(half))
 
 
 def _check_images(images: pa.ChunkedArray, encryption: Encryption, split: str) -> None:

@@ -22,7 +22,7 @@ from .rows import DROPPED_BOXES_COLUMN, ROW_NUMBER_COLUMN, RowEncryption
 
 _NOTES = b"hipmr"
 _PIECES = "pieces"
-_READ_ROWS = 64
+_READ_ROWS, _READ_BYTES = 64, 2**26
 
 
 def piece_path(work: Path, part: Part) -> Path:
@@ -36,9 +36,15 @@ def piece_path(work: Path, part: Part) -> Path:
     return work / _PIECES / part.split / f"{part.file:06d}-{part.number:08d}.parquet"
 
 
-def notes_of(piece: Path) -> dict[str, Any]:
-    """Read what `encrypt_part` noted in a piece."""
-    return json.loads(pq.read_metadata(piece).metadata[_NOTES])
+def notes_of(piece: Path) -> dict[str, Any] | None:
+    """Read what `encrypt_part` noted in a piece; None, and it is removed, if it is torn or not there."""
+    try:
+        return json.loads(pq.read_metadata(piece).metadata[_NOTES])
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        piece.unlink(missing_ok=True)
+        return None
 
 
 def count_parts(told: Told, file: tuple[str, int]) -> int:
@@ -58,8 +64,8 @@ def encrypt_part(told: Told, part: Part) -> dict[str, Any]:
     """
     job, path = opened(told), piece_path(Path(told.work), part)
     function, features = job.functions[part.split]
-    if path.exists():
-        return notes_of(path)
+    if (done := notes_of(path)) is not None:
+        return done
     path.parent.mkdir(parents=True, exist_ok=True)
     notes = {"rows": 0, "written": 0, "skipped": [], "dropped": 0}
     with whole_file(path, once=True) as place, pq.ParquetWriter(place, features.arrow_schema) as writer:
@@ -99,10 +105,15 @@ def join_rows(told: Told, order: tuple[Sequence[tuple[str, int, int]], str]) -> 
         write_shard(tables, features, told.job.encryption, place, shard=Path(shard).name)
 
 
+def _rows_at_once(path: Path, num_rows: int) -> int:
+    mean = path.stat().st_size / max(1, num_rows)
+    return max(1, min(_READ_ROWS, int(_READ_BYTES / max(1.0, mean))))
+
+
 def _rows_between(path: Path, first: int, last: int) -> Iterator[pa.Table]:
     place = 0
     with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
-        for batch in file.iter_batches(batch_size=_READ_ROWS):
+        for batch in file.iter_batches(batch_size=_rows_at_once(path, file.metadata.num_rows)):
             rows = batch.slice(
                 max(0, first - place), max(0, min(last, place + len(batch)) - max(first, place))
             )

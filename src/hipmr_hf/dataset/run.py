@@ -182,7 +182,7 @@ def _encrypt(pool: Pool, job: EncryptionJob, plain: PlainSource, work: Path, num
 def _encrypt_parts(
     pool: Pool, parts: list[Part], work: Path, total_rows: int | None
 ) -> dict[Part, dict[str, Any]]:
-    notes = {part: notes_of(path) for part in parts if (path := piece_path(work, part)).exists()}
+    notes = {part: note for part in parts if (note := notes_of(piece_path(work, part))) is not None}
     done = sum(note["rows"] for note in notes.values())
     if done:
         of_all = "" if total_rows is None else f" of {total_rows:,}"

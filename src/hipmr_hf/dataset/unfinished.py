@@ -3,7 +3,9 @@
 import contextlib
 import json
 import logging
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,16 @@ def _remove(folder: Path) -> None:
 
 def _check_identity(folder: Path, identity: dict[str, Any]) -> None:
     path = folder / _JOB
+    state = folder.stat()
+    if os.name == "posix" and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise InputValueError(
+            f"output_dir: {folder} belongs to somebody else or can be written by others, so nobody can tell "
+            "whose rows lie in it; delete it, or name another output."
+        )
+    if not path.exists() and any(folder.rglob("*.parquet")):
+        raise InputValueError(
+            f"output_dir: {folder} holds rows of a run that nothing is known of; delete it to start anew."
+        )
     if not path.exists():
         write_whole(path, json.dumps(identity))
         return

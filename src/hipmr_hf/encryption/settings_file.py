@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from ..errors import InputTypeError, InputValueError, MissingFileError, hub_told
+from ..errors import InputTypeError, InputValueError, MissingFileError
 from ..files import write_whole
 from ..layout import SETTINGS_FILE
 
@@ -108,8 +108,7 @@ class SettingsFile:
         if Path(repo_or_dir).is_dir():
             path = Path(repo_or_dir) / SETTINGS_FILE
         else:
-            with hub_told(f"repo_or_dir: {SETTINGS_FILE} of {repo_or_dir}"):
-                path = Path(_download(str(repo_or_dir), repo_type, revision=revision, token=token))
+            path = Path(_download(str(repo_or_dir), repo_type, revision=revision, token=token))
         if not path.is_file():
             raise MissingFileError(
                 f"repo_or_dir: there is no {SETTINGS_FILE} in {repo_or_dir}; every dataset written by "
