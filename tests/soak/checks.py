@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ class RowCheck:
     shared_nonces: int = 0
 
 
-def check_rows(folder: Path, numbers: range, encryption: Encryption, *, every: int = 1) -> RowCheck:
+def check_rows(folder: Path, numbers: Iterable[int], encryption: Encryption, *, every: int = 1) -> RowCheck:
     """Compare every row of an encrypted dataset with the plain picture that its label names.
 
     Args:
@@ -86,12 +87,12 @@ def _sorted_patches(pixels: np.ndarray) -> np.ndarray:
     )
 
 
-def find_plain(root: Path, *, apart_from: Path, seen: dict[Path, tuple[int, int]]) -> list[str]:
+def find_plain(root: Path, *, apart_from: set[Path], seen: dict[Path, tuple[int, int]]) -> list[str]:
     """Search every file below a folder for plain files, names and rows of pixels.
 
     Args:
         root: the folder; names of files count as well.
-        apart_from: the folder of the plain source.
+        apart_from: the folder of the plain source, and what is for the owner alone.
         seen: size and time of files that were searched before; searched again only if they changed.
 
     Returns:
@@ -99,8 +100,8 @@ def find_plain(root: Path, *, apart_from: Path, seen: dict[Path, tuple[int, int]
     """
     found = []
     for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if Path(folder, name) != apart_from]
-        for path in (Path(folder, name) for name in names):
+        folders[:] = [name for name in folders if Path(folder, name) not in apart_from]
+        for path in {Path(folder, name) for name in names} - apart_from:
             try:
                 state = path.stat()
                 if seen.get(path) != (state.st_size, state.st_mtime_ns):

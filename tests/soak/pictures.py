@@ -131,7 +131,7 @@ def write_parquet(folder: Path, numbers: range) -> list[Path]:
 
 
 def write_folder(folder: Path, numbers: range) -> Path:
-    """Write rows as an image folder with metadata.csv; one without a file is a folder or a dangling link."""
+    """Write rows as an image folder with metadata.csv; without a file, a folder or a broken link is there."""
     folder.mkdir(parents=True)
     with (folder / "metadata.csv").open("w", newline="") as metadata:
         writer = csv.writer(metadata)
@@ -141,9 +141,9 @@ def write_folder(folder: Path, numbers: range) -> Path:
             file = ruined(number) if is_ruined(number) else picture(number)
             if file is not None:
                 path.write_bytes(file)
+                writer.writerow([path.name, number, MARKER.decode()])
             elif number % 2:
                 path.mkdir()
             else:
                 path.symlink_to("nowhere.png")
-            writer.writerow([path.name, number, MARKER.decode()])
     return folder

@@ -6,11 +6,13 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from hipmr_hf.dataset.sources.account import account_path
 from soak.checks import find_plain
 from soak.pictures import PIECE_ROWS
 
@@ -34,7 +36,7 @@ class Soak:
 
     root: Path
     source: list[str]
-    numbers: range
+    numbers: Sequence[int]
     arguments: list[str]
     chance: random.Random
     kills_after: tuple[int, int]
@@ -64,7 +66,8 @@ class Soak:
         """Give the command again and again, until it succeeds or something is wrong."""
         while not self.problems:
             returned = self._run(self._planned_kill())
-            self.problems += find_plain(self.root, apart_from=self.root / "plain", seen=self.seen)
+            own = {self.root / "plain", account_path(self.output)}
+            self.problems += find_plain(self.root, apart_from=own, seen=self.seen)
             if returned == 0 or self._is_over():
                 return
             if len(self.runs) > 40 and self.runs[-1]["pieces"] == self.runs[-40]["pieces"]:

@@ -30,6 +30,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hipmr_hf import RandomShuffling
+from hipmr_hf.dataset.sources.account import Account, account_path
 from hipmr_hf.encryption.keys import SecretKey
 from hipmr_hf.files import write_whole
 from hipmr_hf.leaks.guard import find_leaks
@@ -89,9 +90,18 @@ def summary(soak: Soak) -> dict[str, Any]:
         problems += [str(leak) for leak in find_leaks(soak.output).leaks]
         left = [path.name for path in soak.root.iterdir()]
         problems += [f"{name} was left behind" for name in left if name.startswith(".out")]
+        problems += check_account(soak)
         if told["reported_as_skipped"] != ruined:
             problems.append(f"{told['reported_as_skipped']} rows reported as skipped, {ruined} are ruined")
     return {**told, "problems": problems}
+
+
+def check_account(soak: Soak) -> list[str]:
+    """Tell what is wrong with the account of all files: it holds names, so it is for the owner alone."""
+    path = account_path(soak.output)
+    account = Account(**json.loads(path.read_text()))
+    found = [] if account.adds_up() else [f"the account does not add up: {account.lines()[0]}"]
+    return found if path.stat().st_mode & 0o077 == 0 else [*found, "others can read the account"]
 
 
 def soak_parquet(
@@ -111,7 +121,8 @@ def soak_folder(
     """Soak an image folder, without a key."""
     _make_rooms(root)
     source = pictures.write_folder(root / "plain", numbers)
-    return Soak(root, [str(source)], numbers, _arguments(processes), chance, every)
+    rows = [n for n in numbers if not pictures.is_ruined(n) or pictures.ruined(n) is not None]
+    return Soak(root, [str(source)], rows, _arguments(processes), chance, every)
 
 
 def _make_rooms(root: Path) -> None:

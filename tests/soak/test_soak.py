@@ -16,9 +16,10 @@ ROWS = range(400, 800)
 
 
 @pytest.mark.slow
-def test_kills_and_ruined_files_lose_double_and_leak_nothing(monkeypatch, tmp_path):
+@pytest.mark.parametrize("make", [soak.soak_parquet, soak.soak_folder])
+def test_kills_and_ruined_files_lose_double_and_leak_nothing(make, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "SAMPLE_SECONDS", 0.01)
-    run = soak.soak_parquet(tmp_path / "soak", ROWS, 2, random.Random(0), (1, 2))
+    run = make(tmp_path / "soak", ROWS, 2, random.Random(0), (1, 2))
     run.run_until_done()
     told = soak.summary(run)
     assert told["problems"] == []
@@ -70,11 +71,11 @@ def test_the_search_finds_plain_files_names_and_pixels(tmp_path):
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "source.png").write_bytes(images.picture(0))
     (tmp_path / "fine.bin").write_bytes(bytes(1000))
-    assert find_plain(tmp_path, apart_from=tmp_path / "plain", seen={}) == []
+    assert find_plain(tmp_path, apart_from={tmp_path / "plain"}, seen={}) == []
     (tmp_path / "copy.bin").write_bytes(bytes(2**24 - 5) + images.picture(0))
     (tmp_path / f"{images.MARKER.decode()}-1.txt").touch()
     (tmp_path / "raw.npy").write_bytes(read_image(images.picture(1 * 8)).tobytes())
-    found = find_plain(tmp_path, apart_from=tmp_path / "plain", seen={})
+    found = find_plain(tmp_path, apart_from={tmp_path / "plain"}, seen={})
     assert sorted(line.split(" holds ")[1] for line in found) == [
         "a plain file or name",
         "a plain file or name",
