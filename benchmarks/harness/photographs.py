@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from datasets import load_dataset
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 ATTACKED = range(4, 16)
 """Kodak photographs under attack; 0 to 3 were looked at while the solver was built."""
@@ -55,6 +54,8 @@ def crops_of(
         count: of crops; the photographs take turns.
         height, width: of a crop.
     """
+    from sklearn.datasets import load_sample_images  # slow to import, and not every process needs it
+
     generator = np.random.default_rng(0)
     sources = photos or [Image.fromarray(image) for image in load_sample_images().images]
     crops = []
