@@ -20,6 +20,7 @@ quickstart: install
 quickstart-detection: install
 	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
 
+# Soak and fuzz run here at a small size; their full size has targets of its own.
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
@@ -46,12 +47,12 @@ DATA ?= ../shared/data
 results: install
 	$(BIN)/python benchmarks/accuracy/eurosat.py --data_dir $(DATA) --jobs 2
 
-# Speed and memory beside what a user would pick instead.
+# Speed and memory beside what a user would pick instead: the table of docs/speed.md.
 benchmark: install
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmarks]"
 	$(BIN)/python benchmarks/speed/run_all.py
 
-# 50,000 pictures under kills and ruined files (half an hour), and 120,000 mutated files (some minutes).
+# 50,000 pictures under kills and ruined files (half an hour), and 120,000 damaged files (a minute).
 soak: install
 	$(BIN)/python tests/soak/soak.py
 

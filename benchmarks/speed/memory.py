@@ -61,7 +61,7 @@ def measure(quick: bool) -> list[Row]:
     if not STATUS.exists():
         return [{"what": "peak memory of encrypting", "skipped": "this system has no /proc"}]
     disable_progress_bars()
-    rows = 40 if quick else ROWS
+    rows = 8 if quick else ROWS
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         once, more = Path(folder) / "once.parquet", Path(folder) / "more.parquet"

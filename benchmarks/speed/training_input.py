@@ -39,9 +39,10 @@ def measure(quick: bool) -> list[Row]:
     """Compare reading with the forward and backward pass of PEViT tiny on as many images."""
     disable_progress_bars()
     torch.set_num_threads(1)
-    rows = BATCH if quick else 4 * BATCH
+    batch = 4 if quick else BATCH
+    rows = batch if quick else 4 * batch
     model, processor = build_pevit(SHUFFLING, size="tiny", num_labels=10)
-    inputs = {"pixel_values": torch.rand(BATCH, 3, 224, 224), "labels": torch.zeros(BATCH, dtype=torch.long)}
+    inputs = {"pixel_values": torch.rand(batch, 3, 224, 224), "labels": torch.zeros(batch, dtype=torch.long)}
 
     def train() -> None:
         model.zero_grad()
@@ -53,13 +54,13 @@ def measure(quick: bool) -> list[Row]:
             dataset = encrypted_dataset(rows, image_format, Path(folder))
             dataset = dataset.with_transform(input_transform(processor))
             loader = torch.utils.data.DataLoader(
-                dataset, BATCH, shuffle=True, collate_fn=default_data_collator
+                dataset, batch, shuffle=True, collate_fn=default_data_collator
             )
             functions[image_format] = lambda loader=loader: [None for _ in loader]
         functions["model"] = train
         seconds = interleaved(functions, repeats=1 if quick else 7)
     # the same number of images as the loaders, so that the ratio is one of speeds
-    training = [value * rows / BATCH for value in seconds["model"]]
+    training = [value * rows / batch for value in seconds["model"]]
     options = {"amount": rows, "unit": "images/s"}
     against = ("PEViT tiny, forward and backward", training)
     return [
