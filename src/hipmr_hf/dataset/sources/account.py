@@ -9,6 +9,24 @@ from typing import Any
 
 from ...files import PRIVATE_FILE, whole_file
 
+# What stands in a reason that a reader of pictures gives, and what it comes to.
+_KINDS = {
+    "smaller than one patch": "smaller than a patch",
+    "several frames": "several frames",
+    "cannot be opened": "unreadable",
+    "cannot be read": "unreadable",
+    "no pixels": "unreadable",
+    "MAX_IMAGE_PIXELS": "too many pixels",
+    "max_pixels": "too many pixels",
+    "memory": "too many pixels",
+    "has mode": "of a mode that is not read",
+    "32-bit": "of a mode that is not read",
+    "no image": "without a picture",
+    "names a file": "naming a file elsewhere",
+    "bbox": "with boxes that are none",
+    "boxes": "with boxes that are none",
+}
+
 
 @dataclasses.dataclass
 class Account:
@@ -18,17 +36,17 @@ class Account:
         unit: "files" or "rows".
         found: all that there are.
         written: rows of each split in the result.
-        skipped: names, or row numbers, of what is no row of the result, by reason.
+        skipped: what is no row of the result: by kind of reason, the whole reason by name or row number.
     """
 
     unit: str = "files"
     found: int = 0
     written: dict[str, int] = dataclasses.field(default_factory=dict)
-    skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
 
     def skip(self, name: str, reason: str) -> None:
         """Note that a file is no row of the result."""
-        self.skipped.setdefault(reason, []).append(name)
+        self.skipped.setdefault(_kind(reason), {})[name] = reason
 
     @property
     def num_skipped(self) -> int:
@@ -44,7 +62,8 @@ class Account:
 
         Example:
 
-            >>> account = Account(found=3, written={"train": 2}, skipped={"no picture": ["notes.txt"]})
+            >>> account = Account(found=3, written={"train": 2})
+            >>> account.skip("notes.txt", "no picture")
             >>> print(*account.lines(), sep="\n")
             3 files found: 2 written (train 2), 1 skipped
               1 no picture
@@ -54,7 +73,7 @@ class Account:
             f"{self.found:,} {self.unit} found: {sum(self.written.values()):,} written ({rows}), "
             f"{self.num_skipped:,} skipped"
         )
-        reasons = collections.Counter({reason: len(names) for reason, names in self.skipped.items()})
+        reasons = collections.Counter({kind: len(names) for kind, names in self.skipped.items()})
         return [first, *(f"  {count:,} {reason}" for reason, count in reasons.most_common())]
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,6 +87,13 @@ class Account:
             text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
             place.write_bytes(text.encode("utf-8", "backslashreplace"))
         return path
+
+
+def _kind(reason: str) -> str:
+    """Name the kind of a reason, so that alike ones are counted together."""
+    return next(
+        (kind for words, kind in _KINDS.items() if words in reason), reason.partition(":")[0].rstrip(".")
+    )
 
 
 def account_path(output_dir: Path) -> Path:
