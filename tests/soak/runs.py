@@ -17,6 +17,7 @@ from soak.checks import find_plain
 from soak.pictures import PIECE_ROWS
 
 HANGING_SECONDS = 600
+FINISHING_SECONDS = 0.01  # joining and searching a piece
 SAMPLE_SECONDS = 0.25
 _HIPMR = [sys.executable, "-c", "import sys; from hipmr_hf.cli import main; sys.exit(main())"]
 
@@ -112,7 +113,7 @@ class Soak:
             if kill_at is not None and done >= kill_at:
                 return self._kill(process)
             if done == self.pieces and finishing_kill is None:
-                soon = time.monotonic() + self.chance.uniform(0, 4)
+                soon = time.monotonic() + self.chance.uniform(0, FINISHING_SECONDS * self.pieces)
                 finishing_kill = soon if self.kills["finishing run"] < 2 else float("inf")
             if finishing_kill is not None and time.monotonic() > finishing_kill:
                 process.kill()
