@@ -21,6 +21,7 @@ quickstart: install
 quickstart-detection: install
 	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
 
+# Soak and fuzz run here at a small size; their full size has targets of its own.
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
@@ -45,19 +46,19 @@ docs: .venv/.docs
 # The accuracy table of docs/results.md; DATA holds eurosat_train_6k.parquet and eurosat_test_1500.parquet.
 DATA ?= ../shared/data
 results: install
-	$(BIN)/python benchmarks/eurosat_accuracy.py --data_dir $(DATA) --jobs 2
+	$(BIN)/python benchmarks/accuracy/eurosat.py --data_dir $(DATA) --jobs 2
 
-# Speed and memory beside what a user would pick instead.
+# Speed and memory beside what a user would pick instead: the table of docs/speed.md.
 benchmark: install
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmarks]"
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/speed/run_all.py
 
-# 50,000 pictures under kills and ruined files (half an hour), and 120,000 mutated files (some minutes).
+# 50,000 pictures under kills and ruined files (half an hour), and 120,000 damaged files (a minute).
 soak: install
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python tests/soak/soak.py
 
 fuzz: install
-	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python tests/fuzz/fuzz.py
 
 # Every checkpoint with a card in model_cards/, trained and evaluated anew.
 checkpoints: install

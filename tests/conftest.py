@@ -1,20 +1,19 @@
 """What several test files share: where real data lies, and a picture to encrypt."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import measurement_data
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of golden numbers and real data that stands beside some checkouts."""
-    if not SHARED.is_dir():
-        pytest.skip("needs the folder of golden numbers and real data beside the checkout")
-    return SHARED
+    if not measurement_data.FOLDER.is_dir():
+        pytest.skip(measurement_data.REASON)
+    return measurement_data.FOLDER
 
 
 @pytest.fixture
@@ -25,9 +24,23 @@ def photo() -> np.ndarray:
     return np.array(load_sample_image("china.jpg"))
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Print what tests measured and gave to `record_property` as a figure, in whichever process they ran."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Print what tests measured, and tell in one line, the last, what is skipped without measurement data.
+
+    A test gives a figure to `record_property`, in whichever process it runs. Other skips are listed.
+    """
+    skipped = terminalreporter.stats.get("skipped", [])
+    without_data = [report for report in skipped if measurement_data.REASON in str(report.longrepr)]
+    terminalreporter.stats["skipped"] = [report for report in skipped if report not in without_data]
+    yield
+    terminalreporter.stats["skipped"] = skipped
     for report in terminalreporter.stats.get("passed", ()):
         for name, text in report.user_properties:
             if name == "figure":
                 terminalreporter.write_line(text)
+    if without_data:
+        terminalreporter.write_line(
+            f"{len(without_data)} tests were skipped because the measurement data is not here. That is fine: "
+            "it is no part of this repository."
+        )

@@ -1,56 +1,17 @@
 """README and the cards tell what was measured, and README stays one screen."""
 
-import importlib
 import itertools
-import json
 import re
 from pathlib import Path
 
 import pytest
 
+from benchmarks.attacks import jigsaw
+from benchmarks.harness.pages import page_of
+from benchmarks.harness.results_file import load_results, stored
+
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS, ATTACKS = ROOT / "docs" / "results.md", ROOT / "docs" / "attacks.md"
-
-
-@pytest.fixture
-def benchmark(monkeypatch):
-    """Import a benchmark by name, as it is when it runs as a script."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module
-
-
-@pytest.mark.parametrize(
-    ("name", "key", "page"),
-    [
-        ("eurosat_accuracy", None, RESULTS),
-        ("bccd_detection", None, RESULTS),
-        ("jigsaw_attack", "settings", ATTACKS),
-    ],
-)
-def test_the_tables_are_those_that_were_measured(benchmark, name, key, page):
-    module = benchmark(name)
-    results = json.loads(module.RESULTS.read_text())
-    measured = module.table(results if key is None else results[key])
-    assert benchmark("pages").told(name, page) == measured
-
-
-def test_the_solver_was_not_tuned_on_the_photographs_of_the_table(benchmark):
-    """Photographs 0 to 3 were looked at while the jigsaw solver was built."""
-    settings = json.loads(benchmark("jigsaw_attack").RESULTS.read_text())["settings"]
-    images = {name: sorted(run["image"] for run in runs) for name, runs in settings.items()}
-    assert all(min(numbers) >= 4 and len(set(numbers)) >= 12 for numbers in images.values())
-
-
-def test_every_row_of_the_accuracy_table_has_two_seeds_and_one_budget(benchmark):
-    module = benchmark("eurosat_accuracy")
-    runs = json.loads(module.RESULTS.read_text())
-    for setting in module.SETTINGS:
-        seeds = [run["seed"] for run in runs if run["setting"] == setting.name]
-        assert len(seeds) == len(set(seeds)) >= 2
-    assert (
-        len({(run["epochs"], run["learning_rate"], run["evaluated_on"], *run["extra"]) for run in runs}) == 1
-    )
-
+RESULTS, ATTACKS = page_of("eurosat_accuracy"), page_of("jigsaw_attack")
 
 # Row of the summary: (row of the jigsaw table, row of the neighbour table, row of the accuracy table).
 SUMMARY = {
@@ -108,13 +69,12 @@ def test_readme_is_one_screen():
     assert len(text.split()) <= 1000 and len(rows) <= 30
 
 
-def test_the_cards_tell_the_figures_of_the_jigsaw_benchmark(benchmark):
+def test_the_cards_tell_the_figures_of_the_jigsaw_benchmark():
     """Every figure in `limits` is the mean that the benchmark measured, rounded as its table rounds it."""
     from hipmr_hf.hub import limits
 
-    module = benchmark("jigsaw_attack")
-    measured = json.loads(module.RESULTS.read_text())["settings"]
-    for name, encryption in module.SETTINGS.items():
+    measured = load_results(stored("jigsaw_attack"), "settings")
+    for name, encryption in jigsaw.SETTINGS.items():
         if encryption.strategy == "rs" and encryption.patch_size == 16:
-            mean = module.mean(measured[name], "scores", "neighbour")
+            mean = jigsaw.mean(measured[name], "scores", "neighbour")
             assert limits._measured_neighbours(encryption) == pytest.approx(mean, abs=0.0051), name

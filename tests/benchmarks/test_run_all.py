@@ -5,76 +5,79 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from datasets import load_dataset
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from benchmarks.harness import pages, timing
+from benchmarks.speed import dataset, memory, run_all
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory) -> tuple[str, Path]:
+    """What a quick run of everything prints, and where its results lie."""
+    folder, before = tmp_path_factory.mktemp("results"), pages.page_of("speed").read_text()
+    command = [sys.executable, "benchmarks/speed/run_all.py", "--quick", "--results_dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert pages.page_of("speed").read_text() == before
+    return done.stdout, folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "topics", [["encryption", "encoding", "memory"], ["dataset", "attacks"], ["models", "training_input"]]
-)
-def test_every_topic_runs_and_leaves_readme_alone(topics, tmp_path):
-    before = (ROOT / "README.md").read_text()
-    command = [sys.executable, "benchmarks/run_all.py", "--quick", "--results_dir", str(tmp_path), "--only"]
-    done = subprocess.run([*command, *topics], cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    for topic in topics:
-        stored = json.loads((tmp_path / f"speed_{topic}.json").read_text())
-        assert stored["rows"] and {"date", "processor", "python"} <= stored["machine"].keys()
-        assert all("skipped" in line or line["rate"][0] <= line["rate"][2] for line in stored["rows"])
-    assert "| what |" in done.stdout
-    assert (ROOT / "README.md").read_text() == before
+@pytest.mark.parametrize("topic", run_all.TOPICS)
+def test_every_topic_runs_and_leaves_the_page_alone(quick_run, topic):
+    printed, folder = quick_run
+    stored = json.loads((folder / f"speed_{topic}.json").read_text())
+    assert stored["rows"] and {"date", "processor", "python"} <= stored["machine"].keys()
+    assert all("skipped" in line or line["rate"][0] <= line["rate"][2] for line in stored["rows"])
+    assert all(f"| {line['what']} |" in printed for line in stored["rows"])
 
 
-def test_ratios_come_from_the_same_rounds(benchmarks):
-    import timing
+def test_the_memory_of_the_command_can_be_measured(tmp_path):
+    memory.write_plain(tmp_path / "plain.parquet", 4)
+    assert memory.peak_here(tmp_path / "plain.parquet", memory.COMMAND) > 10
 
+
+def test_the_page_shows_what_was_measured():
+    assert pages.told("speed") == run_all.report(run_all.RESULTS)
+
+
+def test_ratios_come_from_the_same_rounds():
     line = timing.row("it", [1.0, 4.0, 2.0], amount=8, unit="x/s", against=("other", [2.0, 8.0, 4.0]))
     assert line["rate"][1] == 4 and line["ratio"] == [2, 2, 2]
 
 
-def test_a_missed_aim_is_listed_with_its_reason_and_a_met_one_is_not(benchmarks):
-    import timing
-
+def test_a_missed_aim_is_listed_with_its_reason_and_a_met_one_is_not():
     seconds, other = [2.0], ("other", [1.0])
     missed = timing.row("slow", seconds, amount=1, unit="/s", against=other, aim=0.9, reason="because.")
     met = timing.row("fast", seconds, amount=1, unit="/s", against=other, aim=0.5)
-    text = timing.table([missed, met, {"what": "other", "skipped": "not installed"}])
+    text = timing.speed_table([missed, met, {"what": "other", "skipped": "not installed"}])
     assert "- **slow**, 0.50 instead of at least 0.9: because." in text
     assert "**fast**" not in text and "not measured: not installed" in text
 
 
-def test_an_aim_within_the_spread_is_said_to_be_there(benchmarks):
-    import timing
-
+def test_an_aim_within_the_spread_is_said_to_be_there():
     against = ("other", [0.8, 0.9, 1.0, 1.1])
     line = timing.row("near", [1.0] * 4, amount=1, unit="/s", against=against, aim=0.98)
-    assert "- **near**, 0.95 instead of at least 0.98: within the spread of the run" in timing.table([line])
+    assert "- **near**, 0.95 instead of at least 0.98: within the spread of the run" in timing.speed_table(
+        [line]
+    )
 
 
-def test_every_function_is_called_in_every_round(benchmarks):
-    import timing
-
+def test_every_function_is_called_in_every_round():
     calls = []
     seconds = timing.interleaved({name: lambda name=name: calls.append(name) for name in "ab"}, repeats=2)
     assert "".join(calls) == "ababab" and [len(values) for values in seconds.values()] == [2, 2]
 
 
 @pytest.mark.slow
-def test_the_pipeline_without_encryption_stores_the_prepared_photographs(benchmarks, tmp_path):
-    import numpy as np
-    import speed_dataset
-    from datasets import load_dataset
-
-    plain = speed_dataset.plain_dataset(2)
-    settings = speed_dataset.NoEncryption(speed_dataset.SIZE, speed_dataset.PATCH)
-    speed_dataset.run(plain, settings, "png", tmp_path)
+def test_the_pipeline_without_encryption_stores_the_prepared_photographs(tmp_path):
+    plain = dataset.plain_dataset(2)
+    settings = dataset.NoEncryption(dataset.SIDE, dataset.PATCH)
+    dataset.run(plain, settings, "png", tmp_path)
     stored = load_dataset(str(tmp_path / "0"), split="train", cache_dir=str(tmp_path / "cache"))
     for before, after in zip(plain, stored, strict=True):
         np.testing.assert_array_equal(np.asarray(after["image"]), settings.prepare(before["image"]))

@@ -1,18 +1,8 @@
 """The search for settings that hold: what is swept, and that the page tells what was measured."""
 
-import importlib
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def benchmark(monkeypatch):
-    """Import a benchmark by name, as it is when it runs as a script."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module
+from benchmarks.attacks import settings_sweep, settings_table
+from benchmarks.harness import pages
+from benchmarks.harness.results_file import load_results, stored
 
 
 def setting(handcrafted, trained=None, *, chance=0.01, **knobs):
@@ -32,9 +22,8 @@ def setting(handcrafted, trained=None, *, chance=0.01, **knobs):
     return made
 
 
-def test_every_swept_setting_is_valid_and_comes_once(benchmark):
-    module = benchmark("settings_sweep")
-    made = [module.parse_setting(name) for name in module.sweep()]
+def test_every_swept_setting_is_valid_and_comes_once():
+    made = [settings_sweep.parse_setting(name) for name in settings_sweep.sweep()]
 
     assert len(made) == len(set(made)) > 50
     assert {one.patch_size for one in made} == {8, 14, 16, 28, 32}
@@ -43,38 +32,27 @@ def test_every_swept_setting_is_valid_and_comes_once(benchmark):
     assert {one.sub_patch_grid for one in made} == {1, 2, 4}
 
 
-def test_a_setting_holds_only_if_the_trained_attacker_fails_too(benchmark):
-    table = benchmark("settings_table")
+def test_a_setting_holds_only_if_the_trained_attacker_fails_too():
     swept = {"a": setting([0.011, 0.012]), "b": setting([0.011, 0.012], [0.05, 0.07], interval=4)}
 
-    assert "**In none of them" in table.verdict(swept)
-    assert "patch 16, interval 4: 6.0 times chance" in table.verdict(swept)
+    assert "**In none of them" in settings_table.verdict(swept)
+    assert "patch 16, interval 4: 6.0 times chance" in settings_table.verdict(swept)
 
     swept["c"] = setting([0.011, 0.012], [0.012, 0.013], interval=8)
 
-    assert "**patch 16, interval 8 (1.2)**" in table.verdict(swept)
+    assert "**patch 16, interval 8 (1.2)**" in settings_table.verdict(swept)
 
 
-def test_the_table_puts_what_leaks_least_first(benchmark):
+def test_the_table_puts_what_leaks_least_first():
     swept = {"open": setting([0.9, 0.8]), "closed": setting([0.02, 0.03], interval=8)}
 
-    rows = benchmark("settings_table").table(swept).splitlines()[2:]
+    rows = settings_table.sweep_table(swept).splitlines()[2:]
 
     assert [row.split(" | ")[0] for row in rows] == ["| patch 16, interval 8", "| patch 16"]
     assert rows[1].split(" | ")[4] == "0.850 ± 0.050"
 
 
-def test_the_page_shows_the_measured_sweep(benchmark):
-    module, table = benchmark("settings_sweep"), benchmark("settings_table")
+def test_the_page_shows_the_measured_sweep():
+    swept = load_results(stored("settings_sweep"), "settings")
 
-    assert benchmark("pages").told(table.MARK, table.PAGE) == table.rendered(
-        module.load_results(module.RESULTS)
-    )
-
-
-def test_readme_counts_what_was_swept(benchmark):
-    module = benchmark("settings_sweep")
-    swept = module.load_results(module.RESULTS)
-    trained = sum("trained" in one for one in swept.values())
-    told = benchmark("pages").README.read_text()
-    assert f"[A search over {len(swept)} settings]" in told and f"each of the {trained} that leak" in told
+    assert pages.told("settings_sweep") == settings_table.rendered(swept)

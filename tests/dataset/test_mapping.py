@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, IterableDataset, List, Value
+from measurement_data import PICTURES, needed
 
 import hipmr_hf.dataset.mapping
 import hipmr_hf.dataset.rows
@@ -19,7 +20,6 @@ from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.encryption.keys import SecretKey
 from hipmr_hf.images.reading import read_image
 
-REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SHUFFLING = RandomShuffling(image_size=32, patch_size=8)
 MIXING = MixingUp(patch_size=8)
 LABELS = ClassLabel(names=["cat", "dog"])
@@ -464,10 +464,13 @@ def test_progress_names_the_split(monkeypatch):
 # Real data
 
 
-@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="needs the measurement data beside the checkout")
+@needed
 def test_blood_smears_keep_their_boxes(tmp_path):
     plain = datasets.load_dataset(
-        "parquet", data_files=str(REAL_DATA / "bccd_test.parquet"), split="train", streaming=True
+        "parquet",
+        data_files=str(PICTURES / "bccd_test.parquet"),
+        split="train",
+        streaming=True,
     ).take(8)
     mixing = MixingUp(patch_size=16)
     for plain_row, row in zip(plain, encrypt_dataset(plain, mixing), strict=True):
@@ -478,9 +481,9 @@ def test_blood_smears_keep_their_boxes(tmp_path):
         assert row["objects"]["category"] == plain_row["objects"]["category"]
 
 
-@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="needs the measurement data beside the checkout")
+@needed
 def test_satellite_tiles_keep_their_labels(tmp_path):
-    files = str(REAL_DATA / "eurosat_test_1500.parquet")
+    files = str(PICTURES / "eurosat_test_1500.parquet")
     plain = datasets.load_dataset("parquet", data_files=files, split="train[:64]", cache_dir=tmp_path)
     encrypted = encrypt_dataset(plain, RandomShuffling(image_size=64, patch_size=8))
     assert (

@@ -1,24 +1,15 @@
 """Damaged files give what was asked for or a documented error: a small fuzz, and what the large one found."""
 
-import importlib
 import random
 import time
-from pathlib import Path
 
 import pytest
 
+from fuzz import fuzz, mutations, pictures
 from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.dataset.unfinished import place_of, unfinished_folder
 from hipmr_hf.encryption import Encryption, Sides
 from hipmr_hf.layout import SETTINGS_FILE
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def fuzz(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("fuzz")
 
 
 @pytest.mark.parametrize(
@@ -32,14 +23,14 @@ def fuzz(monkeypatch):
         ("nonce and key", 300),
     ],
 )
-def test_damaged_files_give_what_was_asked_for_or_a_documented_error(fuzz, name, cases):
+def test_damaged_files_give_what_was_asked_for_or_a_documented_error(name, cases):
     outcome = fuzz.fuzz(name, fuzz.targets()[name], range(cases))
     assert outcome.cases == cases
     assert outcome.findings == [] and outcome.quotes_on_stderr == 0
     assert 0 < outcome.counts["refused"] < cases  # the damage is neither harmless nor too much
 
 
-def fuzz_a_fault(fuzz, monkeypatch, fault):
+def fuzz_a_fault(monkeypatch, fault):
     """Fuzz something that has a fault at case 3 of 6."""
     monkeypatch.setattr(fuzz, "CASE_SECONDS", 0.2)
 
@@ -70,23 +61,21 @@ def _busy() -> None:
     ],
     ids=["error", "crash", "hang", "slow", "large"],
 )
-def test_a_fault_is_found_and_the_other_cases_still_run(fuzz, monkeypatch, fault, problem):
+def test_a_fault_is_found_and_the_other_cases_still_run(monkeypatch, fault, problem):
     if problem == "hung":
         monkeypatch.setattr(fuzz, "HANGING_SECONDS", 2.0)
-    outcome = fuzz_a_fault(fuzz, monkeypatch, fault)
+    outcome = fuzz_a_fault(monkeypatch, fault)
     assert {finding["case"] for finding in outcome.findings} == {3}
     assert any(problem in finding["problem"] for finding in outcome.findings)
 
 
-def test_a_case_can_be_had_again_from_its_number(fuzz):
-    pictures = importlib.import_module("fuzz_images").DamagedPictures
-    first, again = (pictures(("PNG",))(random.Random("0/read_image/7")) for _ in range(2))
+def test_a_case_can_be_had_again_from_its_number():
+    first, again = (pictures.DamagedPictures(("PNG",))(random.Random("0/read_image/7")) for _ in range(2))
     assert first == again
 
 
-def test_mutated_pngs_come_past_their_check_sums(fuzz):
-    mutations, images = importlib.import_module("mutations"), importlib.import_module("fuzz_images")
-    file = images.valid_files()["PNG"][4]
+def test_mutated_pngs_come_past_their_check_sums():
+    file = pictures.valid_files()["PNG"][4]
     wrong = bytearray(file)
     wrong[41] ^= 0xFF
     assert mutations.mend_sums(bytes(wrong)) != bytes(wrong)

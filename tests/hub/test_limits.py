@@ -1,28 +1,19 @@
 """What cards say about limits is what the benchmarks measured, and the pages show the same."""
 
-import importlib
-import json
-from pathlib import Path
-
 import pytest
 
+from benchmarks.attacks import linkage_table
+from benchmarks.harness import pages
+from benchmarks.harness.results_file import load_results, stored
 from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.hub import limits
 
-ROOT = Path(__file__).resolve().parents[2]
 MIXED = {"sub_patch_grid": 2, "sub_patch_symmetries": True, "patch_normalization": True}
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
-    """Import a benchmark by name, as it is when it runs as a script."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module
-
-
-@pytest.fixture
 def linkage():
-    return json.loads((ROOT / "benchmarks" / "results" / "linkage.json").read_text())
+    return load_results(stored("linkage"))
 
 
 def test_linked_crops_are_those_that_were_measured(linkage):
@@ -50,10 +41,8 @@ def test_reusing_a_permutation_was_fatal_and_fresh_ones_were_chance(linkage):
             assert one["neighbour"] < one["chance"] + 0.03, one["setting"]
 
 
-def test_the_page_shows_the_measured_linkage(benchmark, linkage):
-    table = benchmark("linkage_table")
-
-    assert benchmark("pages").told(table.MARK, table.PAGE) == table.rendered(linkage)
+def test_the_page_shows_the_measured_linkage(linkage):
+    assert pages.told("linkage") == linkage_table.rendered(linkage)
 
 
 @pytest.mark.parametrize(

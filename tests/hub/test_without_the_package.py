@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,24 +27,24 @@ MODELS = {
         PEViTForImageClassification,
         PEViTConfig(**SIZES, patch_size=8, num_labels=3, initializer_range=0.2),
         PEViTImageProcessorPil(patch_size=8),
-        "AutoModelForImageClassification",
     ),
     "object-detection": (
         PEYolosForObjectDetection,
         PEYolosConfig(**SIZES, num_detection_tokens=5, image_size=(32, 48), initializer_range=0.2),
         PEYolosImageProcessorPil(),
-        "AutoModelForObjectDetection",
     ),
 }
 
+# Each process takes both kinds, so that it starts once.
 PUSH = """
 import sys
 from transformers import AutoImageProcessor
 from hipmr_hf import PEViTForImageClassification, PEYolosForObjectDetection
-kind, folder, repo = sys.argv[1:]
 classes = {"image-classification": PEViTForImageClassification, "object-detection": PEYolosForObjectDetection}
-classes[kind].from_pretrained(folder).push_to_hub(repo)
-AutoImageProcessor.from_pretrained(folder).push_to_hub(repo)
+for kind, model_class in classes.items():
+    folder, repo = f"{sys.argv[1]}/{kind}", f"owner/{kind}"
+    model_class.from_pretrained(folder).push_to_hub(repo)
+    AutoImageProcessor.from_pretrained(folder).push_to_hub(repo)
 """
 
 LOAD = """
@@ -57,58 +58,69 @@ class Blocked(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Blocked())
 import torch, transformers
 from PIL import Image
-kind, auto_class, repo, picture = sys.argv[1:]
 trusting = {"trust_remote_code": True}
-processor = transformers.AutoImageProcessor.from_pretrained(repo, **trusting)
-base = transformers.AutoModel.from_pretrained(repo, **trusting)
-model = getattr(transformers, auto_class).from_pretrained(repo, **trusting)
-with torch.no_grad():
-    logits = model(**processor(Image.open(picture), return_tensors="pt")).logits
-pipeline = transformers.pipeline(kind, model=repo, device="cpu", **trusting)
-found = pipeline(Image.open(picture), **json.loads("%s"))
-print(json.dumps({"base": type(base).__name__, "logits": logits.tolist(), "found": len(found)}))
+
+def load(kind, auto_class, options):
+    repo, picture = f"owner/{kind}", Image.open(sys.argv[1])
+    processor = transformers.AutoImageProcessor.from_pretrained(repo, **trusting)
+    base = transformers.AutoModel.from_pretrained(repo, **trusting)
+    model = getattr(transformers, auto_class).from_pretrained(repo, **trusting)
+    with torch.no_grad():
+        logits = model(**processor(picture, return_tensors="pt")).logits
+    pipeline = transformers.pipeline(kind, model=repo, device="cpu", **trusting)
+    found = pipeline(picture, **options)
+    return {"base": type(base).__name__, "logits": logits.tolist(), "found": len(found)}
+
+told = {"image-classification": load("image-classification", "AutoModelForImageClassification", {})}
+told["object-detection"] = load("object-detection", "AutoModelForObjectDetection", {"threshold": 0.0})
+print(json.dumps(told))
 """
 
 
-@pytest.mark.parametrize("kind", list(MODELS))
-def test_a_pushed_model_gives_the_same_logits_without_the_package(kind, tmp_path):
-    model_class, config, processor, auto_class = MODELS[kind]
+PIXELS = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, torch.nn.Module]:
     torch.manual_seed(0)
-    model = model_class(config).eval()
-    model.save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
-    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "encrypted.png")
+    return {kind: model_class(config).eval() for kind, (model_class, config, _) in MODELS.items()}
 
-    with HubServer(tmp_path / "hub") as server:
-        environment = {
-            **os.environ,
-            "HF_ENDPOINT": server.url,
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_TOKEN": "hf_owner",
-            "OMP_NUM_THREADS": "1",
-        }
-        environment.pop("HF_HUB_OFFLINE", None)
 
-        def run(home: str, code: str, *arguments: object) -> str:
-            command = [sys.executable, "-c", code, *map(str, arguments)]
-            done = subprocess.run(
-                command,
-                env={**environment, "HF_HOME": str(tmp_path / home)},
-                capture_output=True,
-                text=True,
-                timeout=280,
-            )
-            assert done.returncode == 0, done.stderr[-3000:]
-            return done.stdout
+@pytest.fixture(scope="module")
+def told(models, tmp_path_factory) -> dict[str, dict]:
+    """What a process without the package told of the pushed models, by kind."""
+    root = tmp_path_factory.mktemp("hub")
+    for kind, model in models.items():
+        model.save_pretrained(root / kind)
+        MODELS[kind][2].save_pretrained(root / kind)
+    Image.fromarray(PIXELS).save(root / "encrypted.png")
+    with HubServer(root / "hub") as server:
+        run_python(server, root / "builder", PUSH, root)
+        return json.loads(run_python(server, root / "server", LOAD, root / "encrypted.png").splitlines()[-1])
 
-        run("builder", PUSH, kind, tmp_path / "model", "owner/model")
-        options = '{\\"threshold\\": 0.0}' if kind == "object-detection" else "{}"
-        told = run("server", LOAD % options, kind, auto_class, "owner/model", tmp_path / "encrypted.png")
 
-    told = json.loads(told.splitlines()[-1])
+def run_python(server: HubServer, home: Path, code: str, argument: Path) -> str:
+    """Run code in a process that knows the Hub of the test, with a home of its own."""
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": server.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": "hf_owner",
+        "OMP_NUM_THREADS": "1",
+        "HF_HOME": str(home),
+    }
+    environment.pop("HF_HUB_OFFLINE", None)
+    command = [sys.executable, "-c", code, str(argument)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_pushed_model_gives_the_same_logits_without_the_package(models, told, kind):
+    model, found = models[kind], told[kind]
     with torch.no_grad():
-        expected = model(**processor(pixels, return_tensors="pt")).logits
-    np.testing.assert_allclose(told["logits"], expected.numpy(), atol=1e-5)
-    assert told["base"] == type(model.base_model).__name__
-    assert told["found"] == (5 if kind == "object-detection" else 3)
+        expected = model(**MODELS[kind][2](PIXELS, return_tensors="pt")).logits
+    np.testing.assert_allclose(found["logits"], expected.numpy(), atol=1e-5)
+    assert found["base"] == type(model.base_model).__name__
+    assert found["found"] == (5 if kind == "object-detection" else 3)

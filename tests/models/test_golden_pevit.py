@@ -1,23 +1,20 @@
 """Parity with the numbers of the authors' published program."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from measurement_data import GOLDEN, needed
 from safetensors.torch import load_file
 
 from hipmr_hf.models import PEViTConfig, PEViTForImageClassification, PEViTForImageClassificationWithTeacher
 from hipmr_hf.models.convert_official import convert_pevit_state_dict, rename_pevit_weights
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 CASES = ("pevit_tiny", "pevit_distilled")
 LABELS = torch.tensor([1, 2, 0])
 
-pytestmark = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason=f"the published program's numbers are not at {GOLDEN}"
-)
+pytestmark = needed
 
 
 def load_array(name: str) -> torch.Tensor:

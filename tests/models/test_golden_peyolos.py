@@ -1,11 +1,11 @@
 """Parity of the detector with the numbers of the authors' published program."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from measurement_data import GOLDEN, needed
 from safetensors.torch import load_file
 
 from hipmr_hf.encryption import MixingUp
@@ -13,12 +13,9 @@ from hipmr_hf.models import PEYolosForObjectDetection, PEYolosImageProcessorPil
 from hipmr_hf.models.convert_official_peyolos import convert_peyolos_state_dict, rename_peyolos_weights
 from hipmr_hf.models.loss_peyolos import match
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 SIZES = ((64, 96), (96, 128))  # of the plain images
 
-pytestmark = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason=f"the published program's numbers are not at {GOLDEN}"
-)
+pytestmark = needed
 
 
 def load_array(name: str) -> torch.Tensor:

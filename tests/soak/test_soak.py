@@ -1,9 +1,6 @@
 """A small soak of `hipmr encrypt`, and that its checks see what they look for."""
 
-import importlib
 import random
-import types
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -13,31 +10,25 @@ import pytest
 
 from hipmr_hf.images.reading import read_image
 from hipmr_hf.images.writing import encode_image
-
-ROOT = Path(__file__).resolve().parents[2]
+from soak import checks, pictures, runs, soak
 
 ROWS = range(400, 800)
 
 
-@pytest.fixture
-def soaking(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    names = ("soak", "soak_images", "soak_checks")
-    return types.SimpleNamespace(**{name: importlib.import_module(name) for name in names})
-
-
 @pytest.mark.slow
-def test_kills_and_ruined_files_lose_double_and_leak_nothing(soaking, tmp_path):
-    run = soaking.soak.soak_parquet(tmp_path / "soak", ROWS, 2, random.Random(0), (1, 2))
+@pytest.mark.parametrize("make", [soak.soak_parquet, soak.soak_folder])
+def test_kills_and_ruined_files_lose_double_and_leak_nothing(make, monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "SAMPLE_SECONDS", 0.01)
+    run = make(tmp_path / "soak", ROWS, 2, random.Random(0), (1, 2))
     run.run_until_done()
-    told = soaking.soak.summary(run)
+    told = soak.summary(run)
     assert told["problems"] == []
     assert sum(told["kills"].values()) >= 2
     assert told["encrypted"] == told["rows"] - told["ruined"] and told["ruined"] > 10
 
 
-def test_ruined_files_are_all_refused(soaking):
-    images, encryption = soaking.soak_images, soaking.soak.ENCRYPTION
+def test_ruined_files_are_all_refused():
+    images, encryption = pictures, soak.ENCRYPTION
     for ruin in images._RUINS:
         for number in range(16):
             file = ruin(number)
@@ -45,9 +36,9 @@ def test_ruined_files_are_all_refused(soaking):
                 encryption.prepare(read_image(file))
 
 
-def test_good_files_are_all_read(soaking):
+def test_good_files_are_all_read():
     for number in range(48):
-        pixels = soaking.soak.ENCRYPTION.prepare(read_image(soaking.soak_images.picture(number)))
+        pixels = soak.ENCRYPTION.prepare(read_image(pictures.picture(number)))
         assert pixels.shape == (64, 64, 3)
 
 
@@ -58,33 +49,33 @@ def write_rows(folder, rows: dict[int, np.ndarray], more: tuple = ()) -> None:
     pq.write_table(pa.concat_tables([table, *(table.slice(i, 1) for i in more)]), folder / "rows.parquet")
 
 
-def test_the_check_of_rows_sees_what_is_wrong(soaking, tmp_path):
-    images, encryption = soaking.soak_images, soaking.soak.ENCRYPTION
+def test_the_check_of_rows_sees_what_is_wrong(tmp_path):
+    images, encryption = pictures, soak.ENCRYPTION
     good = [number for number in range(40) if not images.is_ruined(number)]
     plain = {number: encryption.prepare(read_image(images.picture(number))) for number in good}
     rows = {number: encryption(pixels) for number, pixels in plain.items()}
     write_rows(tmp_path / "right", rows)
-    found = soaking.soak_checks.check_rows(tmp_path / "right", range(40), encryption)
-    assert found == soaking.soak_checks.RowCheck(rows=len(good))
+    found = checks.check_rows(tmp_path / "right", range(40), encryption)
+    assert found == checks.RowCheck(rows=len(good))
 
     rows |= {good[0]: plain[good[0]], good[1]: rows[good[2]], 1000: rows[good[3]]}
     del rows[good[4]]
     write_rows(tmp_path / "wrong", rows, more=(5,))
-    found = soaking.soak_checks.check_rows(tmp_path / "wrong", range(40), encryption)
+    found = checks.check_rows(tmp_path / "wrong", range(40), encryption)
     assert found.plain == [good[0]] and found.foreign == [good[1], 1000]
     assert found.unwanted == [1000] and found.lost == [good[4]] and len(found.doubled) == 1
 
 
-def test_the_search_finds_plain_files_names_and_pixels(soaking, tmp_path):
-    images, find_plain = soaking.soak_images, soaking.soak_checks.find_plain
+def test_the_search_finds_plain_files_names_and_pixels(tmp_path):
+    images, find_plain = pictures, checks.find_plain
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "source.png").write_bytes(images.picture(0))
     (tmp_path / "fine.bin").write_bytes(bytes(1000))
-    assert find_plain(tmp_path, apart_from=tmp_path / "plain", seen={}) == []
+    assert find_plain(tmp_path, apart_from={tmp_path / "plain"}, seen={}) == []
     (tmp_path / "copy.bin").write_bytes(bytes(2**24 - 5) + images.picture(0))
     (tmp_path / f"{images.MARKER.decode()}-1.txt").touch()
     (tmp_path / "raw.npy").write_bytes(read_image(images.picture(1 * 8)).tobytes())
-    found = find_plain(tmp_path, apart_from=tmp_path / "plain", seen={})
+    found = find_plain(tmp_path, apart_from={tmp_path / "plain"}, seen={})
     assert sorted(line.split(" holds ")[1] for line in found) == [
         "a plain file or name",
         "a plain file or name",
@@ -92,8 +83,8 @@ def test_the_search_finds_plain_files_names_and_pixels(soaking, tmp_path):
     ]
 
 
-def test_pictures_of_the_soak_are_recognisable_but_not_when_encrypted(soaking):
-    images, encryption = soaking.soak_images, soaking.soak.ENCRYPTION
+def test_pictures_of_the_soak_are_recognisable_but_not_when_encrypted():
+    images, encryption = pictures, soak.ENCRYPTION
     pixels = read_image(images.picture(8))
     row = images.ROW[:, :40].tobytes()
     assert row in pixels.tobytes() and row not in encryption(pixels).tobytes()

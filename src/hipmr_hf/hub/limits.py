@@ -1,8 +1,8 @@
 """What attackers recovered from each encryption, in sentences for cards.
 
-Neighbours and inversions come from `benchmarks/jigsaw_attack.py`: 12 Kodak photographs at 224 x 224 pixels
-with patches of 16. Linkage comes from `benchmarks/linkage.py`: 62 photographs, and crops of 24. Tests keep
-the figures equal to the results of both. All are lower bounds of what leaks.
+Neighbours and inversions come from `benchmarks/attacks/jigsaw.py`: 12 Kodak photographs at 224 x 224 pixels
+with patches of 16. Linkage comes from `benchmarks/attacks/linkage.py`: 62 photographs, and crops of 24. Tests
+keep the figures equal to the results of both. All are lower bounds of what leaks.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ WRITABLE_FORMATS = ("png", "jpeg", "webp")
 _JPEG_BLOCK = 8  # pixels a side at 4:4:4 (ITU-T T.81, A.1.3)
 
 # Runs instead of matches for PNG, the fastest method for WebP: a fraction of the time of PIL's defaults, for
-# 1 % more bytes (PNG) or 10 % (WebP, still smaller than PNG); `benchmarks/speed_encoding.py` measures them.
+# 1 % more bytes (PNG) or 10 % (WebP, still smaller than PNG); `benchmarks/speed/encoding.py` measures them.
 _PNG_OPTIONS = {"compress_type": zlib.Z_RLE}
 _WEBP_OPTIONS = {"lossless": True, "method": 0, "quality": 0}
 

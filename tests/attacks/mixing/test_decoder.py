@@ -30,7 +30,7 @@ def trained(encryption, pictures: np.ndarray, steps: int):
 
 
 def test_what_other_pictures_teach_beats_the_prior():
-    decoder = trained(LINEAR, stripes(20, seed=0), steps=60)
+    decoder = trained(LINEAR, stripes(20, seed=0), steps=20)
     plain = stripes(1, seed=1)[0]
 
     learned = decoder(LINEAR(plain), plain)

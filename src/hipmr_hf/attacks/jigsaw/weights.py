@@ -1,6 +1,6 @@
 """Weights of dissimilarities that the jigsaw attack ships with, one set for each kind of encryption.
 
-Made by `python benchmarks/fit_jigsaw_weights.py` from one 224x224 crop each of 38 photographs
+Made by `python benchmarks/attacks/fit_jigsaw_weights.py` from one 224x224 crop each of 38 photographs
 (scikit-image's and COCO's; none of those that the benchmark attacks), patch size 16. Those for JPEG with
 subsampled chroma come from half of the crops.
 """

@@ -1,0 +1,1 @@
+"""What models learn from encrypted images: one script for each data set."""

@@ -1,0 +1,1 @@
+"""What attackers get back from encrypted images, and which settings leave them least."""

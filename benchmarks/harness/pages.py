@@ -1,0 +1,55 @@
+"""Tables that a benchmark writes stand in a page between two marks, so that tests can compare them."""
+
+from pathlib import Path
+
+from hipmr_hf.files import write_whole
+
+from .results_file import RESULTS
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs" / "images"
+
+PAGES = {
+    "eurosat_accuracy": "docs/results.md",
+    "bccd_detection": "docs/results.md",
+    "jigsaw_attack": "docs/attacks.md",
+    "neighbour_attack": "docs/attacks.md",
+    "trained_attacks": "docs/attacks.md",
+    "linkage": "docs/linkage.md",
+    "settings_sweep": "docs/settings.md",
+    "speed": "docs/speed.md",
+    "images": "docs/scale.md",
+    "costs": "docs/scale.md",
+    "costs-jpeg": "docs/scale.md",
+    "check": "docs/scale.md",
+}
+"""Mark -> the page where the table of that name stands."""
+
+
+def page_of(mark: str) -> Path:
+    return ROOT / PAGES[mark]
+
+
+def _split(mark: str) -> tuple[str, str, str]:
+    start, end = f"<!-- {mark}: start -->", f"<!-- {mark}: end -->"
+    before, rest = page_of(mark).read_text().split(start)
+    inside, after = rest.split(end)
+    return before + start, inside.strip(), end + after
+
+
+def told(mark: str) -> str:
+    """Return what stands between the marks of this name."""
+    return _split(mark)[1]
+
+
+def tell(mark: str, text: str) -> None:
+    """Replace what stands between the marks of this name."""
+    before, _, after = _split(mark)
+    write_whole(page_of(mark), f"{before}\n\n{text}\n\n{after}")
+
+
+def publish(mark: str, text: str, results: Path) -> None:
+    """Print tables, and put them into their page if they tell the stored results."""
+    print(text, flush=True)
+    if results.parent == RESULTS:
+        tell(mark, text)

@@ -1,0 +1,1 @@
+"""What many images cost, from what a few cost."""

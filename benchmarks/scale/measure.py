@@ -1,0 +1,208 @@
+"""Measure what the scale model needs: processor seconds and bytes of an image, step by step, and whole runs.
+
+    python benchmarks/scale/measure.py --data_dir ../shared/data
+
+Photographs (Kodak's, or scikit-learn's two where those are missing) become 500x375 JPEG files, as ImageNet's
+are on average. Then the steps of `hipmr encrypt` are timed one by one, and the command is run with one and
+two processes, and through Ray on one and two nodes of one processor on this machine. All times are processor
+seconds, which a busy machine leaves alone; a run's own process and its workers are told apart. Writes
+`benchmarks/results/scale.json`, which `benchmarks/scale/model.py` reads.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.harness.arguments import script_parser
+from benchmarks.harness.photographs import collection, crops_of, jpeg_file, rows_of_files
+from benchmarks.harness.results_file import load_results, save_results
+from benchmarks.harness.settings import HARDENED, mixing, shuffling
+from hipmr_hf import Encryption
+from hipmr_hf.images.reading import read_image
+from hipmr_hf.images.writing import encode_image
+
+SETTINGS: dict[str, Encryption] = {
+    "RS": shuffling(),
+    "MI": mixing(),
+    "RS+MI hardened": shuffling(**HARDENED),
+}
+FORMATS = ("png", "jpeg", "webp")
+_DECODED = 256  # rows from which on the search for leaks decodes the same number of images
+
+# Runs the command and tells the processor seconds of its own process, of its workers, and of its last steps.
+_RUN = """
+import json, resource, sys, time
+import hipmr_hf.dataset.run as module
+from hipmr_hf.cli import main
+
+told = {"join": 0.0, "inspect": 0.0}
+
+def timed(name, step):
+    def run(*arguments, **options):
+        begun = time.process_time()
+        try:
+            return step(*arguments, **options)
+        finally:
+            told[name] += time.process_time() - begun
+    return run
+
+module.write_shards = timed("join", module.write_shards)
+module._inspect = timed("inspect", module._inspect)
+begun = time.monotonic()
+assert main(sys.argv[1:]) == 0
+use = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+told |= dict(zip(("own", "workers"), (u.ru_utime + u.ru_stime for u in use)))
+told |= {"wall": time.monotonic() - begun}
+print(json.dumps(told), file=sys.stderr)
+"""
+
+# The same through Ray, on nodes of one processor that are processes of this machine.
+_RUN_RAY = """
+import json, os, secrets, shutil, sys, tempfile, time
+place = tempfile.mkdtemp(prefix="hipmr-")
+os.makedirs(place + "/ray")
+os.environ |= {"RAY_TMPDIR": place, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_worker_niceness": "0"}
+import psutil, ray
+from ray._private import ray_constants
+from ray.cluster_utils import Cluster
+from hipmr_hf.cli import main
+
+def seconds():
+    return {p.pid: sum(p.cpu_times()[:2]) for p in psutil.Process().children(recursive=True)}
+
+nodes = int(sys.argv.pop(1))
+ray_constants.ENABLE_RAY_CLUSTER = False
+node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
+head = {**node, "include_dashboard": False, "temp_dir": place}
+cluster = Cluster(initialize_head=True, head_node_args=head)
+for _ in range(nodes - 1):
+    cluster.add_node(**node)
+ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+before, own, begun = seconds(), time.process_time(), time.monotonic()
+assert main(sys.argv[1:]) == 0
+used = {pid: now - before.get(pid, 0) for pid, now in seconds().items()}
+told = {"own": time.process_time() - own, "workers": sum(used.values()), "wall": time.monotonic() - begun}
+ray.shutdown()
+cluster.shutdown()
+shutil.rmtree(place, ignore_errors=True)
+print(json.dumps(told), file=sys.stderr)
+"""
+
+
+def source_files(data_dir: Path, count: int) -> list[bytes]:
+    """Cut files out of Kodak's photographs, or scikit-learn's two where those are missing."""
+    kodak = collection(data_dir, "photos_kodak") if (data_dir / "photos_kodak.parquet").exists() else None
+    return [jpeg_file(crop) for crop in crops_of(kodak, count)]
+
+
+def per_image_ms(step: Callable[[Any], Any], items: list[Any]) -> tuple[float, list[Any]]:
+    """Time a step on each item: the median processor milliseconds, and what came of it."""
+    times, results = [], []
+    for item in items:
+        begun = time.process_time()
+        results.append(step(item))
+        times.append((time.process_time() - begun) * 1000)
+    return round(float(np.median(times)), 3), results
+
+
+def steps(files: list[bytes]) -> dict[str, Any]:
+    """Time decoding, resizing, encrypting and writing, and count bytes, for each setting and format."""
+    decode, plain = per_image_ms(read_image, files)
+    told: dict[str, Any] = {"images": len(files), "source_bytes": round(np.mean([len(f) for f in files]))}
+    told |= {"decode": decode, "settings": {}}
+    for name, encryption in SETTINGS.items():
+        resize, prepared = per_image_ms(encryption.prepare, plain)
+        encrypt, encrypted = per_image_ms(
+            lambda batch, of=encryption: of.encrypt_batch(batch[None]), prepared
+        )
+        formats = {}
+        for image_format in FORMATS:
+            some = encrypted if image_format != "webp" else encrypted[:12]
+            encode, written = per_image_ms(lambda image, to=image_format: encode_image(image[0], to), some)
+            formats[image_format] = {
+                "encode": encode,
+                "bytes": round(np.mean([len(file) for file in written])),
+            }
+        told["settings"][name] = {"resize": resize, "encrypt": encrypt, "formats": formats}
+    return told
+
+
+def run(source: Path, folder: Path, code: str, arguments: list[str]) -> dict[str, float]:
+    """Run the command in a process of its own; returns what it tells about itself."""
+    command = [sys.executable, "-c", code, *arguments]
+    at = command.index("encrypt") + 1
+    command[at:at] = [str(source), "--output-dir", str(folder)]
+    away = {"HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run(command, env={**os.environ, **away}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    told = json.loads(done.stderr.strip().splitlines()[-1])
+    return {name: round(value, 3) for name, value in told.items()}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = script_parser(__doc__, results="scale")
+    parser.add_argument("--images", type=int, default=60, help="for the steps")
+    parser.add_argument("--rows", type=int, default=1024, help="of the whole runs")
+    parser.add_argument("--only", choices=("steps", "processes", "ray"), help="what is measured anew")
+    return parser.parse_args()
+
+
+def plan(only: str | None) -> Iterator[tuple[str, str, str, int]]:
+    """Give the runs: name, source, code, number of processes or nodes."""
+    if only in (None, "processes"):
+        yield from (("start", "few", _RUN, 1), ("1 process", "all", _RUN, 1), ("2 processes", "all", _RUN, 2))
+    if only in (None, "ray"):
+        yield from (("ray start", "few", _RUN_RAY, 1), ("1 node", "all", _RUN_RAY, 1))
+        yield "2 nodes", "all", _RUN_RAY, 2
+
+
+def measure(args: argparse.Namespace, place: Path, told: dict[str, Any]) -> Iterator[None]:
+    """Fill in what is measured, step by step."""
+    files = source_files(args.data_dir, args.rows)
+    few = max(_DECODED, args.rows // 4)
+    if args.only in (None, "steps"):
+        told["steps"] = steps(files[: args.images])
+        yield
+    told |= {"rows": {"few": few, "all": args.rows}, "runs": told.get("runs", {})}
+    for name, count in told["rows"].items():
+        pq.write_table(pa.table(rows_of_files(files, count)), place / f"{name}.parquet", row_group_size=32)
+    for name, source, code, count in plan(args.only):
+        more = ["--num-proc", str(count)] if code is _RUN else ["--engine", "ray"]
+        arguments = ["encrypt", *more] if code is _RUN else [str(count), "encrypt", *more]
+        told["runs"][name] = run(place / f"{source}.parquet", place / f"out-{name}", code, arguments)
+        print(f"{name}: {told['runs'][name]}", flush=True)
+        yield
+
+
+def main() -> None:
+    args = parse_arguments()
+    command = f"python benchmarks/scale/measure.py --images {args.images} --rows {args.rows}"
+    told = load_results(args.results) if args.only else {}
+    told |= {"command": command, "python": platform.python_version(), "machine": platform.machine()}
+    told["versions"] = {
+        name: version(name) for name in ("pillow", "numpy", "pyarrow", "datasets", "hipmr-hf")
+    }
+    with tempfile.TemporaryDirectory(prefix="hipmr-scale-") as place:
+        for _ in measure(args, Path(place), told):
+            save_results(args.results, told)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Every table of the pages is what its benchmark measured, and every script runs by its path."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.accuracy import bccd, eurosat
+from benchmarks.attacks import jigsaw
+from benchmarks.harness import pages
+from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted(
+    path for path in (ROOT / "benchmarks").rglob("*.py") if 'if __name__ == "__main__"' in path.read_text()
+)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "part"),
+    [(eurosat, None), (bccd, None), (jigsaw, "settings")],
+    ids=lambda one: str(one)[-25:],
+)
+def test_the_page_shows_what_was_measured(benchmark, part):
+    assert pages.told(benchmark.MARK) == benchmark.rendered(load_results(stored(benchmark.MARK), part))
+
+
+def test_the_solver_was_not_tuned_on_the_photographs_of_the_table():
+    """Photographs 0 to 3 were looked at while the jigsaw solver was built."""
+    settings = load_results(stored("jigsaw_attack"), "settings")
+    images = {name: sorted(run["image"] for run in runs) for name, runs in settings.items()}
+    assert all(min(numbers) >= 4 and len(set(numbers)) >= 12 for numbers in images.values())
+
+
+def test_every_row_of_the_accuracy_table_has_two_seeds_and_one_budget():
+    runs = load_results(stored("eurosat_accuracy"))
+    for setting in eurosat.SETTINGS:
+        seeds = [run["seed"] for run in runs if run["setting"] == setting.name]
+        assert len(seeds) == len(set(seeds)) >= 2
+    budgets = {(run["epochs"], run["learning_rate"], run["evaluated_on"], *run["extra"]) for run in runs}
+    assert len(budgets) == 1
+
+
+def test_every_mark_stands_once_and_no_table_stands_on_an_unnamed_page():
+    found = {
+        (mark, str(page.relative_to(ROOT)))
+        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for mark in re.findall(r"^<!-- ([\w-]+): start -->$", page.read_text(), re.MULTILINE)
+    }
+    assert found == set(pages.PAGES.items())
+
+
+def test_only_the_stored_results_are_put_into_a_page(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    monkeypatch.setitem(pages.PAGES, "new", "new.md")
+    (tmp_path / "new.md").write_text("Before.\n<!-- new: start -->\nold\n<!-- new: end -->\nAfter.\n")
+
+    pages.publish("new", "tried", tmp_path / "tried.json")
+    assert pages.told("new") == "old"
+    pages.publish("new", "measured", RESULTS / "new.json")
+
+    assert pages.told("new") == "measured" and capsys.readouterr().out == "tried\nmeasured\n"
+    text = (tmp_path / "new.md").read_text()
+    assert text.startswith("Before.\n") and text.endswith("\nAfter.\n")
+
+
+@pytest.mark.parametrize("entries", [{"a": [1], "b": []}, [{"x": 1}, {}], {}, []], ids=str)
+def test_what_is_saved_comes_back_a_line_each(tmp_path, entries):
+    path = tmp_path / "results" / "some.json"
+    assert load_results(path, "runs") == {}
+
+    save_part(path, "runs", entries, command="python some.py", data="some")
+
+    assert load_results(path, "runs") == entries
+    assert load_results(path)["command"] == "python some.py"
+    assert len(path.read_text().splitlines()) == max(1, len(entries)) + 2
+
+
+# Runs every script as `python PATH --help` does, in one process, so that heavy modules are imported once.
+_RUN_ALL = """
+import runpy, sys
+usual = list(sys.path)
+for script in sys.argv[1:]:
+    sys.path[:] = [script.rpartition("/")[0], *usual]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+        del sys.modules[name]
+    sys.argv = [script, "--help"]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as ended:
+        assert ended.code == 0
+"""
+
+
+def test_every_script_runs_by_its_path_from_anywhere_and_names_its_command(tmp_path):
+    scripts = [path for path in SCRIPTS if "parse_args" in path.read_text()]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN_ALL, *map(str, scripts)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(scripts) >= 10
+    for script in SCRIPTS:
+        assert f"    python {script.relative_to(ROOT)}" in script.read_text(), script
+
+
+def test_the_table_of_benchmarks_names_every_script():
+    table = (ROOT / "benchmarks" / "README.md").read_text()
+    assert [path for path in SCRIPTS if f"`python {path.relative_to(ROOT)}" not in table] == []
