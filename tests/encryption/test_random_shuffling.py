@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,11 +114,11 @@ def test_symmetries_draw_all_eight():
     assert len({patch for image in encryption.encrypt_batch(images) for patch in patches_of(image, 4)}) == 8
 
 
-@given(st.booleans(), st.sampled_from([(8, 8), (8, 12), (16, 4)]), st.binary(min_size=32, max_size=32))
-def test_decryption_undoes_a_keyed_encryption(symmetries, size, secret):
+@given(st.booleans(), st.sampled_from([(8, 8), (8, 12), (16, 4)]), st.binary())
+def test_decryption_undoes_a_keyed_encryption(symmetries, size, seed):
     encryption = RandomShuffling(image_size=size, patch_size=4, sub_patch_symmetries=symmetries)
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    keyed = {"key": secret, "nonce": new_nonce()}
+    keyed = {"key": hashlib.sha256(seed).digest(), "nonce": new_nonce()}
     np.testing.assert_array_equal(encryption.decrypt(encryption(image, **keyed), **keyed), image)
 
 

@@ -62,7 +62,7 @@ class EncryptionJob:
             "release": __version__,
             "source": source_identity,
             "encryption": self.encryption.to_dict(),
-            "key": None if self.key is None else self.key.key_id,
+            "key": None if self.key is None else self.key.fingerprint,
             "keep_columns": None if self.keep_columns is None else list(self.keep_columns),
             "image": [self.image_column, self.image_format, self.jpeg_quality],
             "boxes": self.box_format,
