@@ -11,6 +11,7 @@ from datasets import Features
 
 from ..encryption import Encryption
 from ..encryption.keys import SecretKey
+from ..encryption.weaknesses import warn_of_weaknesses
 from ..errors import InputValueError
 from ..images.writing import check_image_format, warn_of_smear
 from ..layout import DEFAULT_KEEP_COLUMNS, OBJECTS_COLUMN, __version__
@@ -54,6 +55,7 @@ class EncryptionJob:
 
     def warn(self) -> None:
         """Say, once a run, what is allowed and hardly wanted."""
+        warn_of_weaknesses(self.encryption)
         warn_of_smear(self.image_format, self.encryption.encrypted_patch_size)
 
     def identity(self, source_identity: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from .tones import order_among
 class RandomShuffling(Encryption):
     """RS: the patches of an image in random order, a fresh one for every image (paper, section on RS).
 
-    Of fewer than 28 patches, orders that leave more than half of them in place are drawn again (see `orders`).
+    Where fewer than 28 patches are kept, an order that leaves more than half of them in place is drawn again
+    (see `orders`).
 
     Args:
         image_size: pixels of the plain image, whole patches; an int for a square or (height, width). 64 and
