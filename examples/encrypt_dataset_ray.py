@@ -7,10 +7,11 @@ On the first machine, and then on every other one (docs/clusters.md tells what t
 
 Then, on the first one:
 
+    export RAY_ADDRESS=FIRST_MACHINE:6379
     python examples/encrypt_dataset_ray.py --dataset_name /shared/scans --output_dir /shared/encrypted \
         --image_size 224 --patch_size 16 --interval 4 --drop_ratio 0.25 --num_shards 64
 
-Without `ray start` it runs on the processors of one machine. `hipmr encrypt --engine ray` does the same, with
+Without RAY_ADDRESS it runs on the processors of one machine. `hipmr encrypt --engine ray` does the same, with
 all of its settings, and publishes the result with `--push-to-hub`.
 """
 

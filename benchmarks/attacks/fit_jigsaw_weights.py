@@ -22,13 +22,9 @@ from benchmarks.harness.photographs import collection, jpeg_file, random_crop
 from benchmarks.harness.settings import BOTH, HARDENED, MIXED, SIDE, shuffling
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.jigsaw.compatibility import DISSIMILARITIES
-<<<<<<< HEAD:benchmarks/fit_jigsaw_weights.py
 from hipmr_hf.attacks.jigsaw.pair_scores import fit_weights
 from hipmr_hf.attacks.jigsaw.weights import PairWeights
-=======
-from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights, fit_weights
 from hipmr_hf.images.reading import read_image
->>>>>>> refs/heads/benches:benchmarks/attacks/fit_jigsaw_weights.py
 
 SETTINGS = [
     {},

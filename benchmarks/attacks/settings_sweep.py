@@ -30,14 +30,9 @@ from benchmarks.harness.results_file import load_results, save_part
 from benchmarks.harness.settings import SIDE, shuffling
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.jigsaw.compatibility import ALL_COLOURS
-<<<<<<< HEAD:benchmarks/settings_sweep.py
 from hipmr_hf.attacks.jigsaw.pair_scores import fit_weights, pair_scores
 from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
 from hipmr_hf.attacks.jigsaw.weights import PairWeights
-=======
-from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights, fit_weights, pair_scores
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
->>>>>>> refs/heads/benches:benchmarks/attacks/settings_sweep.py
 
 COMMAND = "python benchmarks/attacks/settings_sweep.py"
 ABOUT = {

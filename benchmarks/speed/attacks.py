@@ -13,13 +13,7 @@ from benchmarks.harness.settings import SIDE, shuffling
 from benchmarks.harness.timing import Row, quartiles
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth
-<<<<<<< HEAD:benchmarks/speed_attacks.py
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
-
-SIZE = 224
-=======
 from hipmr_hf.attacks.jigsaw.solver import JigsawAttack, JigsawResult
->>>>>>> refs/heads/benches:benchmarks/speed/attacks.py
 
 
 def measure(quick: bool) -> list[Row]:

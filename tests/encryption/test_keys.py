@@ -1,3 +1,4 @@
+import base64
 import os
 import pickle
 import stat
@@ -110,6 +111,59 @@ def test_a_key_of_another_length_is_refused(length):
 def test_a_key_that_is_not_bytes_is_refused():
     with pytest.raises(TypeError, match="secret: got str, expected 32 bytes"):
         SecretKey("a" * 32)
+
+
+WEAK = {
+    "zeros": bytes(32),
+    "ones": b"\xff" * 32,
+    "a word over and over": b"\x01\x80secret" * 4,
+    "half a key, twice": bytes(range(128, 144)) * 2,
+    "text": b"correct horse battery staple 12!",
+    "hexadecimal digits": bytes(range(16)).hex().encode(),
+}
+
+
+@pytest.mark.parametrize("secret", WEAK.values(), ids=WEAK)
+def test_a_key_that_can_be_guessed_is_refused(secret):
+    with pytest.raises(ValueError, match=r"secret: it is text, or few bytes .*draw a key with"):
+        SecretKey(secret)
+
+
+def test_a_key_file_with_such_a_key_is_refused_and_not_quoted(tmp_path):
+    path = tmp_path / "owner.key"
+    for secret in WEAK.values():
+        shown = base64.b64encode(secret).decode()
+        path.write_text(f"{keys._KEY_FILE_HEADER}\nkey id: {keys._id_of(secret)}\nkey: {shown}\n")
+        path.chmod(0o600)
+        with pytest.raises(ValueError, match="can be guessed") as refused:
+            SecretKey.load(path)
+        assert shown not in str(refused.value)
+
+
+def test_keys_are_told_apart_by_more_than_their_id(monkeypatch):
+    """Two keys of one 64-bit id can be made on purpose, with 2**32 trials."""
+    monkeypatch.setattr(keys, "_id_of", lambda secret: "0" * 16)
+    first, second = SecretKey.generate(), SecretKey.generate()
+    assert first.key_id == second.key_id
+    assert first is not second and first != second
+    assert pickle.loads(pickle.dumps(first)) is first and pickle.loads(pickle.dumps(second)) is second
+    nonce = new_nonce()
+    keys.claim_nonces(first, [nonce])
+    keys.claim_nonces(second, [nonce])  # used with the other one only
+    assert SecretKey(first._secret) is first
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no owners")
+def test_a_key_file_of_another_user_is_refused_and_one_of_root_taken(tmp_path, monkeypatch):
+    path, owner = tmp_path / "owner.key", os.geteuid()
+    SecretKey.generate().save(path)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner == 0:
+        assert SecretKey.load(path)
+        os.chown(path, 12345, -1)
+        owner = 12345
+    with pytest.raises(PermissionError, match=f"belongs to user {owner}, who knows its key"):
+        SecretKey.load(path)
 
 
 def test_a_key_file_comes_back_and_is_its_owners_alone(tmp_path):

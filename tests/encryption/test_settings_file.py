@@ -1,10 +1,12 @@
 import json
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hipmr_hf import Encryption, MixingUp, RandomShuffling
+from hipmr_hf import Encryption, MixingUp, RandomShuffling, Sides
 from hipmr_hf.layout import SETTINGS_FILE
 
 SETTINGS = [
@@ -26,7 +28,7 @@ def test_settings_survive_a_file(tmp_path, settings):
 
 
 @given(
-    st.integers(1, 8),
+    st.integers(2, 8),
     st.sampled_from([2, 4, 8, 16]),
     st.integers(0, 7),
     st.floats(0, 0.5),
@@ -106,3 +108,42 @@ def test_a_missing_setting_is_refused():
 def test_the_base_holds_no_settings():
     with pytest.raises(TypeError, match="use RandomShuffling or MixingUp"):
         Encryption()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_size": 8192, "patch_size": 1}, "67108864 patches, expected <= 131072; choose larger"),
+        ({"image_size": 16384, "patch_size": 1024}, "268435456 pixels, expected <= 67108864"),
+        ({"image_size": [65_535, 65_535], "patch_size": 65_535}, "pixels, expected <= 67108864"),
+        (
+            {"strategy": "mi", "image_size": 8192, "patch_size": 2, "sub_patch_grid": 2},
+            "patches, expected <=",
+        ),
+        ({"strategy": "mi", "image_size": {"shorter": 65_535, "longer": None}}, "pixels, expected <="),
+        ({"strategy": "mi", "image_size": {"shorter": 4096}, "patch_size": 4}, "patches, expected <="),
+    ],
+)
+def test_settings_that_would_cost_hours_are_refused_before_memory_is_asked_for(settings, message):
+    kind = MixingUp if settings.get("strategy") == "mi" else RandomShuffling
+    begun = tracemalloc.start() or time.process_time()
+    with pytest.raises(ValueError, match=message):
+        Encryption.from_dict({**kind().to_dict(), **settings})
+    assert time.process_time() - begun < 1 and tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_an_image_is_not_enlarged_beyond_what_settings_may_ask_for():
+    mixing = MixingUp(image_size=Sides(8000), patch_size=32)
+    with pytest.raises(
+        ValueError, match="image: got 100x300 pixels, which would become 8000x24000, more than"
+    ):
+        mixing.placement(100, 300)
+    large = MixingUp().placement(9000, 9000)  # as it is
+    assert (large.height, large.width) == (8992, 8992)
+
+
+def test_64_and_64_by_64_stay_two_settings_so_that_stored_pictures_can_be_decrypted():
+    square, sides = RandomShuffling(image_size=64), RandomShuffling(image_size=(64, 64))
+    assert square._stream_info() != sides._stream_info()
+    assert Encryption.from_dict(json.loads(json.dumps(sides.to_dict()))) == sides

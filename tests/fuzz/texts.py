@@ -80,7 +80,7 @@ class KeyFiles:
     def __init__(self):
         self.place = tempfile.TemporaryDirectory(prefix="hipmr-fuzz-")
         self.path = Path(self.place.name) / "a.key"
-        self.texts = [self._text(bytes([i] * 32)) for i in range(1, 5)]
+        self.texts = [self._text(bytes(range(i, i + 32))) for i in range(1, 5)]
 
     def _text(self, secret: bytes) -> bytes:
         self.path.unlink(missing_ok=True)

@@ -138,4 +138,5 @@ def _size(values: list[int] | None) -> int | tuple[int, int] | None:
         return None
     if len(values) > 2:
         raise InputValueError(f"--image-size: got {values}, expected one number, or height and width.")
-    return values[0] if len(values) == 1 else (values[0], values[1])
+    # A square is written in one way, for settings that are written otherwise draw other permutations.
+    return values[0] if len(set(values)) == 1 else (values[0], values[1])

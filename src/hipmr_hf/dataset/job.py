@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datasets import Features
 
 from ..encryption.keys import SecretKey
+from ..encryption.weaknesses import warn_of_weaknesses
 from ..errors import InputValueError
 from ..images.writing import check_image_format, warn_of_smear
 from ..layout import DEFAULT_KEEP_COLUMNS, OBJECTS_COLUMN, __version__
@@ -71,6 +72,7 @@ class EncryptionJob:
 
     def warn(self) -> None:
         """Say, once a run, what is allowed and hardly wanted."""
+        warn_of_weaknesses(self.encryption)
         warn_of_smear(self.image_format, self.encryption.encrypted_patch_size)
 
     def identity(self, source_identity: str) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class EncryptionJob:
             "release": __version__,
             "source": source_identity,
             "encryption": self.encryption.to_dict(),
-            "key": None if self.key is None else self.key.key_id,
+            "key": None if self.key is None else self.key.fingerprint,
             "keep_columns": None if self.keep_columns is None else list(self.keep_columns),
             "image": [self.image_column, self.image_format, self.jpeg_quality],
             "boxes": self.box_format,

@@ -1,13 +1,18 @@
-"""Call functions on the machines of a Ray cluster, and start Ray here where there is no cluster."""
+"""Call functions on the machines of a Ray cluster, and start Ray here where none is named."""
 
 import collections
+import contextlib
 import itertools
 import logging
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..errors import UnreachableError, UserError, needs_extra
+from ..errors import InputValueError, UnreachableError, UserError, needs_extra
+from ..files import PRIVATE_FOLDER
 
 logger = logging.getLogger(__name__)
 
@@ -15,16 +20,20 @@ logger = logging.getLogger(__name__)
 _AHEAD = 4
 # How often a call begins again elsewhere after its machine was lost.
 _RETRIES = 10
+# Ray's sockets lie up to 70 bytes deep in the folder, and on some systems their paths may have 103 bytes.
+_LONGEST_FOLDER = 33
 
 
 class RayPool:
     """Calls functions on what it was told and one argument more, one call a processor; see `pool.Pool`.
 
-    `RAY_ADDRESS` names the cluster, or the one of this machine is taken; without one, Ray starts on this
-    machine alone, on the loopback interface, until `close`. What is told and the arguments travel in the
-    clear. A call whose process or machine is lost is made again elsewhere.
+    `RAY_ADDRESS` names the cluster. Without it Ray starts on this machine alone, until `close`: on the
+    loopback interface, with a token that serves this once and a folder that nobody else can open. What is
+    told and the arguments travel in the clear. A call whose process or machine is lost is made again
+    elsewhere.
 
     Raises:
+        InputValueError: `RAY_ADDRESS` is "auto", which anybody on this machine may have pointed elsewhere.
         MissingExtraError: Ray is not installed.
         UnreachableError: the cluster cannot be reached.
     """
@@ -33,9 +42,10 @@ class RayPool:
         with needs_extra("engine: 'ray', here and on every machine,", "ray"):
             import ray
         self._ray, self._told = ray, None
-        self._ours = not ray.is_initialized()  # else whoever connected also ends it
-        if self._ours:
-            _connect(ray)
+        self._umask: int | None = None
+        self._ending = contextlib.ExitStack()
+        if not ray.is_initialized():  # else whoever connected also ends it
+            self._connect()
         self._call = ray.remote(max_retries=_RETRIES, num_cpus=1)(_answer)
 
     def put(self, told: Any) -> None:
@@ -53,7 +63,7 @@ class RayPool:
         try:
             while True:
                 for argument in itertools.islice(arguments, limit - len(running)):
-                    running.append(self._call.remote(function, self._told, argument))
+                    running.append(self._call.remote(function, self._told, argument, self._umask))
                 if not running:
                     return
                 result, error = self._ray.get(running.popleft())
@@ -70,44 +80,95 @@ class RayPool:
 
     def close(self) -> None:
         """Leave the cluster, or end the one that was started here."""
-        if self._ours:
-            self._ray.shutdown()
+        self._ending.close()
+
+    def _connect(self) -> None:
+        named = os.environ.get("RAY_ADDRESS")
+        if named in (None, "", "local"):
+            if not named:
+                logger.warning("RAY_ADDRESS names no cluster: this machine's processors do all of the work.")
+            self._umask = self._ending.enter_context(_started_here(self._ray))
+            return
+        if named == "auto":
+            raise InputValueError(
+                "RAY_ADDRESS: got 'auto', which is whatever a file in a folder that all users share says; "
+                "give the cluster's HOST:PORT, or unset it to work on this machine alone."
+            )
+        try:
+            self._ray.init(address=named, log_to_driver=False, logging_level=logging.WARNING)
+        except ConnectionError as error:
+            raise UnreachableError(
+                f"RAY_ADDRESS: no cluster at {named} can be reached from here; start it with `ray start "
+                "--head`, name another, or unset RAY_ADDRESS."
+            ) from error
+        self._ending.callback(self._ray.shutdown)
 
 
-def _answer(function: Callable[[Any, Any], Any], told: Any, argument: Any) -> tuple[Any, Exception | None]:
+def _answer(
+    function: Callable[[Any, Any], Any], told: Any, argument: Any, umask: int | None
+) -> tuple[Any, Exception | None]:
     """Call a function on a machine. What users can mend is an answer too: Ray neither logs nor repeats it."""
+    if umask is not None:
+        os.umask(umask)
     try:
         return function(told, argument), None
     except (UserError, OSError) as error:
         return None, error
 
 
-def _connect(ray: Any) -> None:
-    named = os.environ.get("RAY_ADDRESS")
-    if named != "local":
-        try:
-            ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING)
-            return
-        except ConnectionError as error:
-            if named:
-                raise UnreachableError(
-                    f"RAY_ADDRESS: no cluster at {named} can be reached from here; start it with `ray start "
-                    "--head`, name another, or unset RAY_ADDRESS."
-                ) from error
-        logger.warning("No Ray cluster runs here, so this machine's processors do all of the work.")
-    _start_here(ray)
+@contextlib.contextmanager
+def _started_here(ray: Any) -> Iterator[int]:
+    """Start Ray on this machine, where nobody else can connect to it or read what it writes, and end it.
 
-
-def _start_here(ray: Any) -> None:
-    """Start Ray on this machine alone, where nobody else can connect to it."""
+    Ray would keep its token in a file that all can read, and open its folders to all, so it gets a token of
+    its own in the environment, which is its user's alone, and folders below a private one. What Ray writes is
+    its user's alone too; gives the umask for what we write.
+    """
     from ray._private import ray_constants
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    folder = _private_folder()
     # Ray has no public setting for it: off, all of its servers bind to the loopback interface.
     enabled, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    umask = os.umask(0o777 & ~PRIVATE_FOLDER)
     try:
-        # Ray warns that its token is on, and how to turn that off.
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-        ray.init(address="local", include_dashboard=False, **quiet)
+        with _token_in_environment():
+            try:
+                # Ray warns that its token is on, and how to turn that off.
+                quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+                ray.init(address="local", include_dashboard=False, _temp_dir=f"{folder}/ray", **quiet)
+            finally:
+                ray_constants.ENABLE_RAY_CLUSTER = enabled
+                os.umask(umask)
+            yield umask
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _private_folder() -> str:
+    root = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="hipmr-", dir=root)
+    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+        return folder
+    os.rmdir(folder)
+    return tempfile.mkdtemp(prefix="hipmr-", dir="/tmp")
+
+
+@contextlib.contextmanager
+def _token_in_environment() -> Iterator[None]:
+    """Name a new token where Ray's processes find it; one that the user has named there is kept.
+
+    Ray asks for tokens by itself where `RAY_AUTH_MODE` does not say whether it should.
+    """
+    from ray._raylet import AuthenticationTokenLoader
+
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ["RAY_AUTH_TOKEN"] = before["RAY_AUTH_TOKEN"] or secrets.token_hex(32)
+    AuthenticationTokenLoader.instance().reset_cache()  # it may hold the token of an earlier run
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})

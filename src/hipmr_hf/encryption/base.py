@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputTypeError, InputValueError
-from . import keys, patches, tones
+from . import keys, orders, patches, tones
 from .checks import MAX_SIDE, check_array, check_whole
 from .placement import Placement, load_upright, place, resize_and_centre_crop, whole_patches
 from .settings_file import SettingsFile
@@ -227,24 +227,46 @@ class Encryption(SettingsFile):
     def _draw(
         self, count: int, rows: int, cols: int, key: SecretKey | bytes | None, nonces: Sequence[bytes] | None
     ) -> Draw:
-        """Read permutations, then turns, then the order of the tones off one stream per image."""
+        """Read permutations, then turns, then the order of the tones off one stream per image.
+
+        Orders that stand still (see `orders`) are read again: permutations, then the order of the tones, off
+        the bytes that follow; the turns stay.
+        """
         if not self.draws_randomness:
             return Draw(None, None, None)
         grid, words = self.sub_patch_grid, keys.WORD_BYTES * rows * cols
-        shuffled = words if self._shuffles else 0
-        turned = rows * cols * grid * grid if self.sub_patch_symmetries else 0
-        length = shuffled + turned + (words if self.shuffle_tones else 0)
-        if key is None:
-            streams = keys.fresh_streams(count, length)
-        else:
-            streams = keys.as_key(key).streams(nonces, self._stream_info(), length)
+        shuffled, dealt = words * self._shuffles, words * self.shuffle_tones
+        turned = rows * cols * grid * grid * self.sub_patch_symmetries
+
+        def read(images: np.ndarray, start: int, stop: int) -> np.ndarray:
+            if key is None:
+                return keys.fresh_streams(len(images), stop - start)
+            chosen = [nonces[image] for image in images]
+            return keys.as_key(key).streams(chosen, self._stream_info(), stop)[:, start:]
+
+        end = shuffled + turned + dealt
+        streams = read(np.arange(count), 0, end)
         shuffling, turning, dealing = np.split(streams, [shuffled, shuffled + turned], axis=1)
+        permutations = keys.permutations_from(shuffling) if shuffled else None
         turns = (turning % patches.NUM_SYMMETRIES).reshape(count, rows, cols, grid, grid) if turned else None
-        return Draw(
-            keys.permutations_from(shuffling) if self._shuffles else None,
-            turns,
-            keys.permutations_from(dealing) if self.shuffle_tones else None,
-        )
+        draw = Draw(permutations, turns, keys.permutations_from(dealing) if dealt else None)
+        while len(still := self._standing_still(draw)):
+            again = read(still, end, end + shuffled + dealt)
+            end += shuffled + dealt
+            for order, part in ((draw.permutations, again[:, :shuffled]), (draw.tones, again[:, shuffled:])):
+                if order is not None:
+                    order[still] = keys.permutations_from(part)
+        return draw
+
+    def _standing_still(self, draw: Draw) -> np.ndarray:
+        """Number the images whose orders are to be drawn again."""
+        order = draw.tones if draw.permutations is None else draw.permutations
+        if order is None:  # only turns
+            return np.arange(0)
+        kept = self.num_patches if self._shuffles else order.shape[1]
+        if kept >= orders.FEW_PATCHES:
+            return np.arange(0)
+        return np.flatnonzero(orders.stand_still(draw.permutations, draw.tones, kept=kept))
 
     def _stream_info(self) -> bytes:
         # Part of the stored data's meaning: a change here makes every keyed dataset undecryptable.

@@ -6,8 +6,13 @@ import numpy as np
 
 from ..errors import InputTypeError, InputValueError
 
-# JPEG holds no longer side (ITU-T T.81, B.2.2), and settings of a stranger must not cost hours.
-MAX_SIDE = 65_535
+# Settings of a stranger must cost neither hours nor all memory.
+MAX_SIDE = 65_535  # JPEG holds no longer side (ITU-T T.81, B.2.2)
+MAX_AREA = 2**26
+"""Most pixels of an image that settings ask for, such as 8192 x 8192."""
+
+MAX_PATCHES = 2**17
+"""Most patches of an image that settings ask for, such as 5792 x 5792 pixels in patches of 16."""
 
 
 def check_whole(name: str, value: Any, *, minimum: int, maximum: int | None = None) -> None:
@@ -31,6 +36,21 @@ def check_image_size(image_size: Any, patch_size: int) -> None:
                 f"image_size: got {image_size!r}, expected whole patches of patch_size={patch_size}; "
                 f"the nearest are {side - side % patch_size} and {side - side % patch_size + patch_size}."
             )
+    check_cost(*sides, patch_size)
+
+
+def check_cost(height: int, width: int, patch_size: int) -> None:
+    """Refuse images that would take hours or all memory, before either is asked for."""
+    area, count = height * width, (height // patch_size) * (width // patch_size)
+    if area > MAX_AREA:
+        raise InputValueError(
+            f"image_size: got {height}x{width}, {area} pixels, expected <= {MAX_AREA}; choose a smaller one."
+        )
+    if count > MAX_PATCHES:
+        raise InputValueError(
+            f"image_size, patch_size: got {height}x{width} and {patch_size}, {count} patches, expected "
+            f"<= {MAX_PATCHES}; choose larger patches."
+        )
 
 
 def check_divides(grid: int, size: int, name: str) -> None:

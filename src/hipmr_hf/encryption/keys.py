@@ -5,9 +5,10 @@ HKDF-SHA256 (RFC 5869) of a 32-byte key and a nonce of the image, spread by AES-
 """
 
 import base64
-import binascii
+import hmac
 import os
 import stat
+import string
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,11 @@ NONCE_BYTES = 16
 _KEY_FILE_HEADER = "hipmr-hf secret key, version 1"
 _WORD = np.dtype("<u8")
 
-# Keys alive in this process, by id, so that a key can be pickled as a mere reference to itself.
+# That 32 drawn bytes have 16 values or fewer, or are all text, happens once in 2**43 keys or less.
+_FEW_VALUES = 16
+_TEXT = frozenset(string.printable.encode())
+
+# Keys alive in this process, by fingerprint, so that a key can be pickled as a mere reference to itself.
 _LIVE_KEYS: "weakref.WeakValueDictionary[str, SecretKey]" = weakref.WeakValueDictionary()
 _USED_NONCES: dict[str, set[bytes]] = {}
 
@@ -36,16 +41,17 @@ class NonceReuseError(InputValueError):
 
 
 class SecretKey:
-    """A 32-byte secret that never prints, and that pickles as a reference by its id, never as itself.
+    """A 32-byte secret that never prints, and that pickles as a reference to itself, never as itself.
 
-    A forked worker finds the key of its parent; any other process must load the key file on its own.
+    A forked worker finds the key of its parent; any other process must load the key file on its own. Keys are
+    the same if their secrets are: the 8 bytes of `key_id`, which are published, only tell a wrong key early.
 
     Args:
         secret: 32 bytes from a cryptographic source; `SecretKey.generate()` draws them.
 
     Raises:
         TypeError: `secret` is not bytes.
-        ValueError: `secret` is not 32 bytes long.
+        ValueError: `secret` is not 32 bytes long, or can be guessed: text, or few bytes over and over.
 
     Example:
         >>> key = SecretKey.generate()
@@ -53,10 +59,10 @@ class SecretKey:
         (True, False)
     """
 
-    __slots__ = ("__weakref__", "_secret", "key_id")
+    __slots__ = ("__weakref__", "_secret", "fingerprint", "key_id")
 
     def __new__(cls, secret: bytes) -> "SecretKey":
-        """Return the living key with this secret, if there is one, so that its id always finds it."""
+        """Return the living key with this secret, if there is one, so that a reference always finds it."""
         if not isinstance(secret, bytes):
             raise InputTypeError(
                 f"secret: got {type(secret).__name__}, expected {KEY_BYTES} bytes; "
@@ -67,13 +73,14 @@ class SecretKey:
                 f"secret: got {len(secret)} bytes, expected {KEY_BYTES}; "
                 "draw a key with SecretKey.generate() or read one with SecretKey.load(path)."
             )
-        key_id = _hkdf(secret, b"hipmr-hf key id", 8).hex()
-        live = _LIVE_KEYS.get(key_id)
+        _check_is_drawn(secret)
+        fingerprint = _hkdf(secret, b"hipmr-hf key fingerprint", KEY_BYTES).hex()
+        live = _LIVE_KEYS.get(fingerprint)
         if live is not None:
             return live
         key = super().__new__(cls)
-        key._secret, key.key_id = secret, key_id
-        _LIVE_KEYS[key_id] = key
+        key._secret, key.fingerprint, key.key_id = secret, fingerprint, _id_of(secret)
+        _LIVE_KEYS[fingerprint] = key
         return key
 
     @classmethod
@@ -87,24 +94,24 @@ class SecretKey:
 
         Raises:
             FileNotFoundError: there is no such file.
-            PermissionError: others than the owner can read the file.
-            ValueError: it is not a key file, is of another version, or is damaged.
+            PermissionError: others than the owner can read the file, or it is another user's (root's is
+                taken).
+            ValueError: it is not a key file, is of another version, or is damaged; or its key can be guessed.
         """
         path = Path(path)
         if not path.exists():
             raise MissingFileError(
                 f"path: there is no key file {path}; check the path, or make a key with 'hipmr keygen'."
             )
-        if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise FileAccessError(
-                f"path: key file {path} can be read by others; run 'chmod 600 {path}', "
-                "and if somebody may have copied it, make a new key."
-            )
-        return cls._parse(path)
+        with path.open("rb") as file:
+            _check_is_private(
+                path, os.fstat(file.fileno())
+            )  # of what is read, whatever the path names by now
+            return cls._parse(path, file.read(1024))
 
     @classmethod
-    def _parse(cls, path: Path) -> "SecretKey":
-        lines = path.read_bytes()[:1024].decode("ascii", errors="replace").splitlines()
+    def _parse(cls, path: Path, content: bytes) -> "SecretKey":
+        lines = content.decode("ascii", errors="replace").splitlines()
         if not lines or lines[0] != _KEY_FILE_HEADER:
             raise InputValueError(
                 f"path: {path} is not a key file of this version: its first line must be "
@@ -112,14 +119,14 @@ class SecretKey:
             )
         fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
         try:
-            key = cls(base64.b64decode(fields["key"], validate=True))
-        except (KeyError, ValueError, binascii.Error):
-            key = None
-        if key is None or key.key_id != fields.get("key id"):
+            secret = base64.b64decode(fields["key"], validate=True)
+        except (KeyError, ValueError):
+            secret = b""
+        if len(secret) != KEY_BYTES or _id_of(secret) != fields.get("key id"):
             raise InputValueError(
                 f"path: key file {path} is damaged: its key does not fit its key id; use a backup."
             )
-        return key
+        return cls(secret)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a new key file that only its owner can read.
@@ -154,23 +161,50 @@ class SecretKey:
         return f"SecretKey(key_id={self.key_id!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecretKey) and self.key_id == other.key_id
+        return isinstance(other, SecretKey) and hmac.compare_digest(self._secret, other._secret)
 
     def __hash__(self) -> int:
         return hash(self.key_id)
 
     def __reduce__(self) -> tuple:
-        return _live_key, (self.key_id,)
+        return _live_key, (self.fingerprint, self.key_id)
 
 
-def _live_key(key_id: str) -> SecretKey:
-    key = _LIVE_KEYS.get(key_id)
+def _live_key(fingerprint: str, key_id: str) -> SecretKey:
+    key = _LIVE_KEYS.get(fingerprint)
     if key is None:
         raise LookupError(
             f"key {key_id} is not loaded in this process; call SecretKey.load(path) first, "
             "for a key is never pickled."
         )
     return key
+
+
+def _check_is_private(path: Path, found: os.stat_result) -> None:
+    if os.name != "posix":
+        return
+    if found.st_uid not in (os.geteuid(), 0):
+        raise FileAccessError(
+            f"path: key file {path} belongs to user {found.st_uid}, who knows its key; copy it to a file of "
+            "your own if that is meant, or make a key with 'hipmr keygen'."
+        )
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise FileAccessError(
+            f"path: key file {path} can be read by others; run 'chmod 600 {path}', "
+            "and if somebody may have copied it, make a new key."
+        )
+
+
+def _check_is_drawn(secret: bytes) -> None:
+    if len(set(secret)) <= _FEW_VALUES or _TEXT.issuperset(secret):
+        raise InputValueError(
+            "secret: it is text, or few bytes over and over, and can be guessed; "
+            "draw a key with SecretKey.generate() or 'hipmr keygen'."
+        )
+
+
+def _id_of(secret: bytes) -> str:
+    return _hkdf(secret, b"hipmr-hf key id", 8).hex()
 
 
 def _hkdf(secret: bytes, info: bytes, length: int) -> bytes:
@@ -220,7 +254,7 @@ def claim_nonces(key: SecretKey, nonces: Sequence[bytes]) -> None:
     Raises:
         NonceReuseError: one of them was used before; none of them is remembered then.
     """
-    used = _USED_NONCES.setdefault(key.key_id, set())
+    used = _USED_NONCES.setdefault(key.fingerprint, set())
     if not used.isdisjoint(nonces):
         raise NonceReuseError(
             "nonce: it was already used with this key, and two images must never share a permutation; "

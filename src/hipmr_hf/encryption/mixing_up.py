@@ -5,8 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import InputValueError
 from .base import Draw, Encryption
-from .checks import check_divides, check_image_size, check_whole
+from .checks import MAX_AREA, check_cost, check_divides, check_image_size, check_whole
+from .orders import LEAST_PATCHES
 from .placement import Placement, Sides, resize_to_sides
 
 
@@ -50,8 +52,10 @@ class MixingUp(Encryption):
             object.__setattr__(self, "image_size", Sides(**self.image_size))
         if isinstance(self.image_size, Sides):
             check_whole("shorter", self.image_size.shorter, minimum=self.patch_size)
+            check_cost(self.image_size.shorter, self.image_size.shorter, self.patch_size)
         elif self.image_size is not None:
             check_image_size(self.image_size, self.patch_size)
+            self._check_tones(*self._fixed_size)
         check_whole("sub_patch_grid", self.sub_patch_grid, minimum=2, maximum=16)
         check_divides(self.sub_patch_grid, self.patch_size, "patch_size")
 
@@ -74,11 +78,35 @@ class MixingUp(Encryption):
         return None if isinstance(self.image_size, Sides) else super()._fixed_size
 
     def placement(self, height: int, width: int) -> Placement:
-        """Tell where an image of this size lands; see `Encryption.placement`, and `Sides`."""
+        """Tell where an image of this size lands; see `Encryption.placement`, and `Sides`.
+
+        Raises:
+            ValueError: the image is smaller than one patch, would be enlarged beyond `checks.MAX_AREA`, or
+                has too few patches for their tones to be dealt out.
+        """
         kept = super().placement(height, width)  # refuses what is too small
         if isinstance(self.image_size, Sides):
-            return resize_to_sides(height, width, sides=self.image_size, patch_size=self.patch_size)
+            kept = resize_to_sides(height, width, sides=self.image_size, patch_size=self.patch_size)
+        if kept.height * kept.width > max(MAX_AREA, height * width):
+            raise InputValueError(
+                f"image: got {height}x{width} pixels, which would become {kept.height}x{kept.width}, more "
+                f"than {MAX_AREA} pixels; choose smaller sides."
+            )
+        self._check_tones(kept.height, kept.width)
         return kept
+
+    def _check_size(self, height: int, width: int) -> None:
+        super()._check_size(height, width)
+        self._check_tones(height, width)
+
+    def _check_tones(self, height: int, width: int) -> None:
+        count = (height // self.patch_size) * (width // self.patch_size)
+        if self.shuffle_tones and count < LEAST_PATCHES:
+            raise InputValueError(
+                f"shuffle_tones: an image of {height}x{width} pixels has {count} patches of "
+                f"{self.patch_size}, expected at least {LEAST_PATCHES}, for tones of fewer cannot be hidden; "
+                "leave it out or choose a smaller patch_size."
+            )
 
     def _encrypt_block(self, images: np.ndarray, draw: Draw, out: np.ndarray) -> None:
         out[...] = self._encrypt_in_place(images, draw)

@@ -12,6 +12,7 @@ from ..errors import InputValueError
 from . import keys, patches
 from .base import Draw, Encryption, ImageLike
 from .checks import check_array, check_divides, check_image_size, check_whole
+from .orders import LEAST_PATCHES
 from .tones import order_among
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 class RandomShuffling(Encryption):
     """RS: the patches of an image in random order, a fresh one for every image (paper, section on RS).
 
+    Where fewer than 28 patches are kept, an order that leaves more than half of them in place is drawn again
+    (see `orders`).
+
     Args:
-        image_size: pixels of the plain image, whole patches; an int for a square or (height, width).
+        image_size: pixels of the plain image, whole patches; an int for a square or (height, width). 64 and
+            (64, 64) are the same size and other settings: a key draws other permutations for them.
         patch_size: width of a plain patch in pixels.
         interval: pixels lost between neighbouring patches, half of them from each side; even.
         drop_ratio: share of the patches left out at random, 0 <= drop_ratio < 1.
@@ -72,10 +77,11 @@ class RandomShuffling(Encryption):
         if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
             raise InputValueError(f"drop_ratio: got {ratio!r}, expected a number with 0 <= drop_ratio < 1.")
         object.__setattr__(self, "drop_ratio", float(ratio))
-        if self._rows * self._cols < 2 or self.num_patches < 1:
+        if self._rows * self._cols < LEAST_PATCHES or self.num_patches < 2:
             raise InputValueError(
                 f"image_size, patch_size, drop_ratio: {self.num_patches} of {self._rows * self._cols} "
-                "patches are kept, expected at least 1 of 2 or more; choose smaller patches or drop fewer."
+                f"patches are kept, expected at least 2 of {LEAST_PATCHES} or more, for fewer have no order "
+                "that hides anything; choose smaller patches or drop fewer."
             )
 
     @property

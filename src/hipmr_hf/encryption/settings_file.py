@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from ..errors import InputTypeError, InputValueError, MissingFileError
 from ..files import write_whole
 from ..layout import SETTINGS_FILE
+from .weaknesses import warn_of_weaknesses
 
 FORMAT_VERSION = 1
 
@@ -95,6 +96,8 @@ class SettingsFile:
     ) -> SettingsType:
         """Read the settings that go with an encrypted dataset or with a model trained on one.
 
+        Settings that hide next to nothing are taken, with a warning: see `weaknesses`.
+
         Args:
             repo_or_dir: a local folder, or a repository on the Hub.
             repo_type: "model" or "dataset"; by default a model is looked for first, then a dataset.
@@ -120,7 +123,9 @@ class SettingsFile:
             raise InputValueError(
                 f"repo_or_dir: {path} is not valid JSON; take it again from its source."
             ) from error
-        return cls.from_dict(settings)
+        read = cls.from_dict(settings)
+        warn_of_weaknesses(read)
+        return read
 
     def push_to_hub(self, repo_id: str, *, repo_type: str = "model", token: str | bool | None = None) -> str:
         """Upload `encryption_config.json` to an existing repository; returns the commit's address."""

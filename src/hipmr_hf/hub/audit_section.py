@@ -5,10 +5,13 @@ import re
 from collections.abc import Sequence
 
 from ..errors import InputValueError
+from . import escaping
 
 HEADING = "## Attacks tried on it"
 NEXT_HEADING = "## What this does not protect"
-_SECTION = re.compile(f"{HEADING}.*?(?={NEXT_HEADING})", re.DOTALL)
+# Whole lines, so that no name that stands in a line is taken for one of them.
+_NEXT = re.compile(f"^{NEXT_HEADING}[ \\t\\r]*$", re.MULTILINE)
+_SECTION = re.compile(f"^{HEADING}[ \\t\\r]*$.*?(?={_NEXT.pattern})", re.DOTALL | re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +46,20 @@ def audit_section(rows: Sequence[AuditRow], summary: str | None = None) -> str:
         | looking | .86 | .28 |
         <BLANKLINE>
     """
-    lines = [f"| {row.attack} | {row.score} | {row.chance} |" for row in rows]
-    table = "\n".join(["| attack | score | chance |", "|---|---|---|", *lines])
-    return "\n\n".join([HEADING, *([summary] if summary else []), table]) + "\n"
+    table = "\n".join(["| attack | score | chance |", "|---|---|---|", *audit_rows(rows)])
+    told = [escaping.without_comments(escaping.one_line(summary))] if summary else []
+    return "\n\n".join([HEADING, *told, table]) + "\n"
+
+
+def audit_rows(rows: Sequence[AuditRow]) -> list[str]:
+    """Write the lines of the table.
+
+    Example:
+
+        >>> audit_rows([AuditRow("looking", ".86", ".28")])
+        ['| looking | .86 | .28 |']
+    """
+    return [f"| {' | '.join(map(escaping.text, (row.attack, row.score, row.chance)))} |" for row in rows]
 
 
 def renew_audit_section(text: str, rows: Sequence[AuditRow], summary: str) -> str:
@@ -64,10 +78,10 @@ def renew_audit_section(text: str, rows: Sequence[AuditRow], summary: str) -> st
         >>> renew_audit_section(text, [AuditRow("a", "2", "0")], "Grade E.").count("Grade")
         1
     """
-    if NEXT_HEADING not in text:
+    if not _NEXT.search(text):
         raise InputValueError(
             "card: it lacks the part that hipmr-hf writes between its marks; encrypt the dataset again, or "
             "delete the card and write it anew."
         )
     section = f"{audit_section(rows, summary)}\n"
-    return _SECTION.sub("", text).replace(NEXT_HEADING, section + NEXT_HEADING, 1)
+    return _NEXT.sub(lambda found: section + found[0], _SECTION.sub("", text), count=1)

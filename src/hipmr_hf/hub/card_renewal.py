@@ -14,7 +14,10 @@ from .audit_section import AuditRow, renew_audit_section
 
 BEGIN = "<!-- hipmr-hf: begin. What stands between these marks is renewed; write your own text outside. -->"
 END = "<!-- hipmr-hf: end -->"
-_SECTION = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+# Marks are whole lines, so that none that stands in a name or a command counts.
+_SECTION = re.compile(
+    rf"^[ \t]*{re.escape(BEGIN)}[ \t\r]*$.*?^[ \t]*{re.escape(END)}[ \t\r]*$", re.DOTALL | re.MULTILINE
+)
 # Metadata that tell of the files as they are now; all else stays as people wrote it.
 _RENEWED = ("encryption", "configs", "size_categories", "model-index", "metrics")
 

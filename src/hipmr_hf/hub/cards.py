@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 from datasets import Features, Image
 from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
 
+from ..encryption.weaknesses import weaknesses
 from ..errors import InputValueError
 from ..layout import DATA_FOLDER, split_of
-from .audit_section import AuditRow, audit_section
+from . import escaping
+from .audit_section import AuditRow, audit_rows, audit_section
 from .card_renewal import BEGIN, END
 from .limits import what_is_not_protected, what_viewers_see
 
@@ -124,11 +126,11 @@ def dataset_card(facts: DatasetFacts) -> DatasetCard:
     return DatasetCard.from_template(
         _dataset_metadata(facts),
         template_path=_TEMPLATES / "dataset_card.md",
-        title=facts.repo_id.split("/")[-1],
-        repo_id=facts.repo_id,
+        title=escaping.text(facts.repo_id.split("/")[-1]),
+        repo_id=escaping.python_string(facts.repo_id),
         num_rows=f"{sum(facts.splits.values()):,}",
-        splits=facts.splits,
-        columns=facts.columns,
+        splits={escaping.text(name): rows for name, rows in facts.splits.items()},
+        columns=[(escaping.code(name), escaping.text(kind)) for name, kind in facts.columns.items()],
         image_format={"png": "PNG", "jpeg": "JPEG", "webp": "lossless WebP"}.get(facts.image_format),
         randomness=_randomness(facts.encryption, keyed),
         audit=audit_section(facts.audit) if facts.audit else None,
@@ -189,21 +191,21 @@ def model_card(facts: ModelFacts) -> ModelCard:
     metrics = _metrics(facts.metrics)
     rows = {"this model": metrics, **{name: _metrics(values) for name, values in facts.baselines.items()}}
     results = [
-        {"name": name, "cells": [_number(values.get(metric)) for metric in metrics]}
+        {"name": escaping.text(name), "cells": [_number(values.get(metric)) for metric in metrics]}
         for name, values in rows.items()
     ]
     return ModelCard.from_template(
         _model_metadata(facts, metrics),
         template_path=_TEMPLATES / "model_card.md",
-        title=facts.repo_id.split("/")[-1],
-        repo_id=facts.repo_id,
+        title=escaping.text(facts.repo_id.split("/")[-1]),
+        repo_id=escaping.python_string(facts.repo_id),
         description=_description(facts),
         auto_class=_AUTO_CLASSES[facts.task],
-        metric_names=list(metrics),
+        metric_names=list(map(escaping.text, metrics)),
         results=results if metrics else [],
-        evaluated_on=facts.evaluated_on,
-        training_command=facts.training_command,
-        audit=facts.audit,
+        evaluated_on=escaping.text(facts.evaluated_on) if facts.evaluated_on else None,
+        training_command=escaping.block(facts.training_command, "bash") if facts.training_command else None,
+        audit=audit_rows(facts.audit),
         **_shared(facts.encryption, keyed=False),
     )
 
@@ -275,6 +277,7 @@ def _shared(encryption: Encryption, keyed: bool) -> dict[str, Any]:
         "method": _METHODS[strategy],
         "settings": _settings(encryption),
         "to_the_eye": what_viewers_see(encryption),
+        "weaknesses": weaknesses(encryption),
         "limits": what_is_not_protected(encryption, keyed=keyed),
         "citation": _CITATION,
     }
@@ -294,12 +297,14 @@ def _randomness(encryption: Encryption, keyed: bool) -> str:
 
 def _description(facts: ModelFacts) -> str:
     parameters = f" of {facts.num_parameters:,} parameters" if facts.num_parameters else ""
-    data = f" from [{facts.dataset_name}](https://hf.co/datasets/{facts.dataset_name})"
-    start = f", starting with [{facts.base_model}](https://hf.co/{facts.base_model})"
+    data = start = ""
+    if facts.dataset_name:
+        data = f" from {escaping.link(facts.dataset_name, 'https://hf.co/datasets/')}"
+    if facts.base_model:
+        start = f", starting with {escaping.link(facts.base_model, 'https://hf.co/')}"
     return (
         f"A vision transformer{parameters} for {facts.task.replace('-', ' ')}, trained with hipmr-hf on "
-        f"perceptually encrypted images{data if facts.dataset_name else ''}"
-        f"{start if facts.base_model else ''}. "
+        f"perceptually encrypted images{data}{start}. "
         "Neither this training nor the model's use needs a plain image."
     )
 
