@@ -5,13 +5,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..errors import InputValueError
+from ..pixels.upright import upright_pixels
 from .checks import MAX_SIDE, check_array, check_whole
-
-# PIL converts these to RGB without losing or uncovering anything.
-_SAFE_MODES = ("RGB", "L", "1", "CMYK", "YCbCr")
 
 # Sides longer than this many windows are cut before they are resized. Panoramas, lines of text and strips of
 # film are shorter; what is longer would cost memory and time for pixels that the crop throws away.
@@ -109,20 +107,14 @@ def resize_and_centre_crop(height: int, width: int, *, target: tuple[int, int]) 
 
 
 def load_upright(image: Image.Image | np.ndarray) -> np.ndarray:
-    """Take a picture's pixels, turned as its EXIF orientation says: uint8 (height, width, channels).
+    """Take a picture's pixels, upright, as the owner's side reads them: uint8 (height, width, channels).
 
     Raises:
         TypeError: neither a PIL image nor a uint8 (height, width, channels) array.
-        ValueError: a PIL mode that needs care.
+        ImageReadingError: a PIL image that `images.reading.read_image` refuses (a ValueError).
     """
     if isinstance(image, Image.Image):
-        if image.mode not in _SAFE_MODES or "transparency" in image.info:
-            raise InputValueError(
-                f"image: got PIL mode {image.mode!r}, expected one of {', '.join(_SAFE_MODES)} without "
-                "transparency; hipmr_hf.images.reading reads the others without losing or uncovering "
-                "anything."
-            )
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return upright_pixels(image)
     check_array("image", image, "(height, width, channels)", 3)
     return image
 
