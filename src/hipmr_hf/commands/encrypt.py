@@ -78,6 +78,12 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
         "a folder's pictures are counted in the order of their paths. Default: raise.",
     )
     group.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="Most pixels that a picture may have, against decompression bombs. Default: Pillow's 89478485.",
+    )
+    group.add_argument(
         "--shuffle-rows", action="store_true", help="Put the rows into random order, for order tells as well."
     )
     group.add_argument("--num-proc", type=int, metavar="N", help="Worker processes. Default: 1.")
@@ -113,6 +119,7 @@ def run(options: argparse.Namespace) -> None:
         on_error=options.on_error,
         shuffle_rows=options.shuffle_rows,
         box_format=options.box_format,
+        max_pixels=options.max_pixels,
     )
     folder = encrypt_source(
         job,
