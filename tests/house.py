@@ -11,7 +11,16 @@ PACKAGE = Path(hipmr_hf.__file__).parent
 # Floors from the bottom up. A room imports from the floors below its own, and from the rooms of its own floor
 # that its entry names.
 FLOORS: list[dict[str, set[str]]] = [
-    {"errors": set(), "files": {"errors"}, "layout": set(), "lazy_names": set(), "progress": set()},
+    # pixels: what both a client's picture and an owner's file are read by, so that they are taken, or
+    # refused, alike. It opens no files, so the builder's side, which knows `encryption`, still reads none.
+    {
+        "errors": set(),
+        "files": {"errors"},
+        "layout": set(),
+        "lazy_names": set(),
+        "pixels": {"errors"},
+        "progress": set(),
+    },
     {"encryption": set(), "images": set(), "metrics": set(), "models": set()},
     {"leaks": set(), "attacks": set(), "recognisers": set(), "training": set()},
     {"dataset": {"hub"}, "hub": set()},
@@ -21,9 +30,9 @@ FLOORS: list[dict[str, set[str]]] = [
 ]
 # What a room must not reach, whatever the floors say.
 FORBIDDEN = {
-    "models": {"errors", "files", "layout", "lazy_names"},  # these files travel to the Hub alone
+    "models": {"errors", "files", "layout", "lazy_names", "pixels"},  # these files travel to the Hub alone
     "attacks": {"models"},  # models come as arguments
-    "training": {"images"},  # the builder's side has no way to plain pictures
+    "training": {"images", "pixels"},  # the builder's side has no way to plain pictures
 }
 LONGEST_CHAIN = 9
 

@@ -220,8 +220,7 @@ def test_bad_settings_are_named(knobs, error, message):
         ("photo.png", TypeError, "image: got str"),
         (np.zeros((64, 15, 3), np.uint8), ValueError, "smaller than one patch of 16"),
         (np.zeros((0, 64, 3), np.uint8), ValueError, "smaller than one patch of 16"),
-        (Image.new("RGBA", (64, 64)), ValueError, "got PIL mode 'RGBA'.*images.reading"),
-        (Image.new("I;16", (64, 64)), ValueError, "got PIL mode 'I;16'"),
+        (Image.new("F", (64, 64)), ValueError, "the image has mode 'F'"),
     ],
 )
 def test_bad_images_are_named(image, error, message):

@@ -163,7 +163,7 @@ def test_other_modes_are_refused(mode):
         read_image(PIL.Image.new(mode, (4, 4)))
 
 
-@pytest.mark.parametrize("image_format", ["GIF", "PNG", "TIFF", "WEBP", "MPO"])
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "TIFF", "WEBP", "AVIF"])
 def test_several_frames_are_refused_and_one_is_not(image_format):
     frames = [PIL.Image.fromarray(noise(16, 16) // (i + 1)) for i in range(3)]
     file = file_of(frames[0], image_format, save_all=True, append_images=frames[1:])
@@ -210,7 +210,7 @@ def test_truncated_files_are_refused(image_format):
             read_image(file[: int(len(file) * share)])
 
 
-@pytest.mark.parametrize("file", [b"", b"not an image", b"%PDF-1.4", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+@pytest.mark.parametrize("file", [b"", b"not an image", b"%PDF-1.4"])
 def test_what_is_no_image_is_refused(file):
     with pytest.raises(ImageReadingError, match="corrupt, truncated or no image file"):
         read_image(file)

@@ -98,6 +98,12 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
         "a folder's pictures are counted in the order of their paths. Default: raise.",
     )
     group.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="Most pixels that a picture may have, against decompression bombs. Default: Pillow's 89478485.",
+    )
+    group.add_argument(
         "--shuffle-rows", action="store_true", help="Put the rows into random order, for order tells as well."
     )
     group.add_argument("--num-proc", type=int, metavar="N", help="Worker processes. Default: 1.")
@@ -189,6 +195,7 @@ def _job(options: argparse.Namespace, key: "SecretKey | None") -> "EncryptionJob
         shuffle_rows=options.shuffle_rows,
         irreversible=options.irreversible,
         box_format=options.box_format,
+        max_pixels=options.max_pixels,
     )
     # With Ray a key never travels: each machine reads it.
     return dataclasses.replace(job, key=None) if options.engine == "ray" else job

@@ -16,6 +16,7 @@ from ..encryption.weaknesses import warn_of_weaknesses
 from ..errors import InputValueError
 from ..images.writing import check_image_format, warn_of_smear
 from ..layout import DEFAULT_KEEP_COLUMNS, OBJECTS_COLUMN, __version__
+from ..pixels.upright import check_max_pixels
 from .columns import check_columns, encrypted_features
 from .rows import RowEncryption
 from .source import PlainSource, open_source
@@ -38,6 +39,7 @@ class EncryptionJob:
         keep_columns: as there; None keeps label and objects where they exist.
         shuffle_rows: put the rows of each split into random order.
         box_format: of the objects' boxes, where the source's layout does not know it.
+        max_pixels: as there.
         irreversible: a key goes with settings that lose pixels on purpose: it repeats an encryption, and
             undoes none.
 
@@ -56,9 +58,11 @@ class EncryptionJob:
     shuffle_rows: bool = False
     box_format: str = "coco"
     irreversible: bool = False
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         check_image_format(self.image_format, self.jpeg_quality)
+        check_max_pixels(self.max_pixels)
         if self.key is not None and not self.encryption.draws_randomness:
             raise InputValueError(
                 "key: these settings draw no randomness, so a key has no effect; leave it out."
@@ -85,6 +89,7 @@ class EncryptionJob:
             "keep_columns": None if self.keep_columns is None else list(self.keep_columns),
             "image": [self.image_column, self.image_format, self.jpeg_quality],
             "boxes": self.box_format,
+            "max_pixels": self.max_pixels,
             "pieces": _PIECES,
         }
 
@@ -103,6 +108,7 @@ class EncryptionJob:
             on_error=self.on_error,
             count_rows=True,
             box_format=plain.box_format or self.box_format,
+            max_pixels=self.max_pixels,
         )
         features = encrypted_features(plain.features, function)
         if OBJECTS_COLUMN in features:

@@ -16,6 +16,7 @@ from ..encryption.keys import SecretKey, as_key
 from ..errors import InputTypeError, InputValueError
 from ..images.writing import check_image_format, warn_of_smear
 from ..layout import DEFAULT_KEEP_COLUMNS, OBJECTS_COLUMN
+from ..pixels.upright import check_max_pixels
 from .columns import check_columns, encrypted_features
 from .parquet import save_encrypted_dataset
 from .rows import DROPPED_BOXES_COLUMN, ROW_NUMBER_COLUMN, RowEncryption, RowEncryptionError
@@ -50,6 +51,7 @@ def encrypt_dataset(
     num_proc: int | None = None,
     on_error: str = "raise",
     box_format: str = "coco",
+    max_pixels: int | None = None,
     on_skip: OnSkip | None = None,
 ) -> AnyDataset:
     """Encrypt every image of a dataset; only the kept columns go along.
@@ -89,6 +91,8 @@ def encrypt_dataset(
             several frames; or "skip" such rows, with one warning that lists their numbers (streaming: one for
             each batch of rows that has some).
         box_format: how boxes are given, a name of `encryption.box_formats.BOX_FORMATS`.
+        max_pixels: most pixels that a picture may have; None for `PIL.Image.MAX_IMAGE_PIXELS`, 89 million
+            unless it was set otherwise. It holds for each picture, and larger ones go the way of `on_error`.
         on_skip: called with (split, row numbers) if rows were skipped; once a split, also when the result
             comes from a cache; in streaming, while the rows are read, for each batch that has some. A
             callback, since an attribute would be lost with the next transform and streaming has nothing to
@@ -118,6 +122,7 @@ def encrypt_dataset(
     """
     key = None if key is None else as_key(key)
     _check_options(encryption, key, image_format, jpeg_quality, on_error)
+    check_max_pixels(max_pixels)
     splits = _splits_of(dataset)
     num_proc = _check_num_proc(num_proc, key, streaming=_is_streaming(splits))
     # Every split is checked before the first is encrypted.
@@ -130,7 +135,7 @@ def encrypt_dataset(
         for name, split in splits.items()
     }
     options = {"key": key, "image_format": image_format, "jpeg_quality": jpeg_quality, "on_error": on_error}
-    options["box_format"] = box_format
+    options |= {"box_format": box_format, "max_pixels": max_pixels}
     encrypted = {}
     for name, split in splits.items():
         function = RowEncryption(encryption, image_column, kept[name], **options)

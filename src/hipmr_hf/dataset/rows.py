@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +77,7 @@ class RowEncryption:
         on_refused: called with the numbers of the skipped rows of a batch. For streaming only: it is part of
             the pickled state.
         box_format: how the boxes of objects are given, a name of `box_formats.BOX_FORMATS`.
+        max_pixels: see `read_image`.
         version: the release whose code makes the rows.
 
     Example:
@@ -98,6 +100,7 @@ class RowEncryption:
     count_rows: bool = False
     on_refused: Callable[[list[int]], None] | None = None
     box_format: str = "coco"
+    max_pixels: int | None = None
     version: str = __version__
 
     def __call__(
@@ -131,9 +134,9 @@ class RowEncryption:
             stack = stacks[row.pixels.shape]
             stack.append(row)
             if len(stack) * row.pixels.nbytes >= _STACK_BYTES:
-                self._encrypt(stacks.pop(row.pixels.shape))
+                self._encrypt_in_memory(stacks.pop(row.pixels.shape))
         for stack in stacks.values():
-            self._encrypt(stack)
+            self._encrypt_in_memory(stack)
         return self._collect(rows), [(row.number, row.reason) for row in rows if row.file is None]
 
     def _split(self, columns: dict[str, Sequence[Any]], position: int) -> dict[str, Any]:
@@ -146,12 +149,14 @@ class RowEncryption:
             return step(row)
         except InputValueError as error:  # of this package: its text holds no path and no name
             row.reason = str(error)
+        except MemoryError:
+            row.reason = "the image needs more memory than there is."
         row.pixels = None
         if self.on_error == "raise":
             raise RowEncryptionError(row.number, row.reason)
 
     def _prepare(self, row: _Row) -> None:
-        plain = read_image(file_of(row.image))
+        plain = read_image(file_of(row.image), max_pixels=self.max_pixels)
         height, width = plain.shape[:2]
         pixels = self.encryption.prepare(plain)
         if OBJECTS_COLUMN in row.kept:
@@ -172,6 +177,13 @@ class RowEncryption:
                 raise InputValueError(f"objects: {problem}.")
             return fields
         return {**fields, "bbox": [to_coco(box, self.box_format, size) for box in fields["bbox"]]}
+
+    def _encrypt_in_memory(self, stack: list[_Row]) -> None:
+        """Encrypt a stack, or, where memory does not last for it, its rows one by one."""
+        with contextlib.suppress(MemoryError):
+            return self._encrypt(stack)
+        for row in stack:
+            self._attempt(lambda row: self._encrypt([row]), row)
 
     def _encrypt(self, stack: list[_Row]) -> None:
         pixels = np.stack([row.pixels for row in stack])

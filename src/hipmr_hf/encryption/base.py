@@ -123,11 +123,12 @@ class Encryption(SettingsFile):
     def prepare(self, image: Image.Image | np.ndarray) -> np.ndarray:
         """Resize (bicubic) and crop one image, as it is encrypted: uint8 (height, width, channels).
 
-        A PIL image is turned upright as its EXIF orientation says and converted to RGB first.
+        A PIL image is read as on the owner's side (`images.reading.read_image`): upright, in RGB, over white
+        where it is transparent. An array keeps its channels.
 
         Raises:
             TypeError: neither a PIL image nor a uint8 (height, width, channels) array.
-            ValueError: a PIL mode that needs care, or an image smaller than one patch.
+            ValueError: a PIL image that `read_image` refuses, or an image smaller than one patch.
         """
         if isinstance(image, list | tuple):
             raise InputTypeError(

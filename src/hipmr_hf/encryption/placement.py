@@ -1,16 +1,21 @@
 """Where a plain image lands before it is encrypted: resize, crop, and the arithmetic that boxes follow."""
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..errors import InputValueError
+from ..pixels.upright import upright_pixels
 from .checks import MAX_SIDE, check_array, check_whole
 
-# PIL converts these to RGB without losing or uncovering anything.
-_SAFE_MODES = ("RGB", "L", "1", "CMYK", "YCbCr")
+# Sides longer than this many windows are cut before they are resized. Panoramas, lines of text and strips of
+# film are shorter; what is longer would cost memory and time for pixels that the crop throws away.
+_LONGEST = 64
+# About this many pixels are resized at a time.
+_STRIP_PIXELS = 2**20
 
 
 class Placement(NamedTuple):
@@ -53,6 +58,9 @@ class Sides:
 def resize_to_sides(height: int, width: int, *, sides: Sides, patch_size: int) -> Placement:
     """Resize to the wanted sides, each rounded down to whole patches, without a crop (as YOLOS does).
 
+    Raises:
+        ValueError: a side would get longer than any image has.
+
     Example:
         >>> resize_to_sides(480, 640, sides=Sides(shorter=100, longer=120), patch_size=16)
         Placement(resized_height=80, resized_width=112, top=0, left=0, height=80, width=112)
@@ -64,6 +72,12 @@ def resize_to_sides(height: int, width: int, *, sides: Sides, patch_size: int) -
     # The addition keeps 800 / 480 * 480 from becoming 799.99 and losing a patch.
     lengths = (int(side * scale + 1e-6) for side in (height, width))
     rows, columns = (max(patch_size, length - length % patch_size) for length in lengths)
+    if max(rows, columns) > MAX_SIDE:
+        raise InputValueError(
+            f"image: got {height}x{width} pixels (height x width), which would become {rows}x{columns}, more "
+            f"than {MAX_SIDE} a side; leave it out, or bound the longer side as well: "
+            f"Sides(shorter={sides.shorter}, longer=...)."
+        )
     return Placement(rows, columns, 0, 0, rows, columns)
 
 
@@ -93,35 +107,99 @@ def resize_and_centre_crop(height: int, width: int, *, target: tuple[int, int]) 
 
 
 def load_upright(image: Image.Image | np.ndarray) -> np.ndarray:
-    """Take a picture's pixels, turned as its EXIF orientation says: uint8 (height, width, channels).
+    """Take a picture's pixels, upright, as the owner's side reads them: uint8 (height, width, channels).
 
     Raises:
         TypeError: neither a PIL image nor a uint8 (height, width, channels) array.
-        ValueError: a PIL mode that needs care.
+        ImageReadingError: a PIL image that `images.reading.read_image` refuses (a ValueError).
     """
     if isinstance(image, Image.Image):
-        if image.mode not in _SAFE_MODES or "transparency" in image.info:
-            raise InputValueError(
-                f"image: got PIL mode {image.mode!r}, expected one of {', '.join(_SAFE_MODES)} without "
-                "transparency; hipmr_hf.images.reading reads the others without losing or uncovering "
-                "anything."
-            )
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return upright_pixels(image)
     check_array("image", image, "(height, width, channels)", 3)
     return image
 
 
 def place(pixels: np.ndarray, placement: Placement) -> np.ndarray:
-    """Resize (bicubic) and crop pixels as `placement` says: uint8 (height, width, channels), contiguous."""
-    if pixels.shape[:2] != (placement.resized_height, placement.resized_width):
-        pixels = _resize(pixels, (placement.resized_width, placement.resized_height))
-    bottom, right = placement.top + placement.height, placement.left + placement.width
-    return np.ascontiguousarray(pixels[placement.top : bottom, placement.left : right])
+    """Resize (bicubic) and crop pixels as `placement` says: uint8 (height, width, channels), contiguous.
+
+    The picture is resized to (resized width, old height), and that to (resized width, resized height): two
+    calls of Pillow, whose bytes are the same under all its releases. One call is not: since 13, pictures
+    taller than 2:1 come out otherwise. Each call is made strip by strip, which changes no byte, and of every
+    strip only the window stays, so what is cropped away never lies in memory whole.
+
+    **Extreme shapes are cut first.** Where a side of the resized picture would be more than 64 times the
+    window's, that side is cut to what the window is made of, before it is resized. With the step =
+    old / resized, in source pixels, the window is made of the stretch from `first * step` to
+    `(first + kept) * step` (its box, in Pillow's words), and the filter reads `2 * max(step, 1)` pixels
+    beyond either end; the cut keeps the whole pixels of that. Beside the whole picture's resize, single
+    values differ by one grey level, since Pillow holds boxes in 32 bits.
+
+    Args:
+        pixels: uint8 (height, width, channels), of 1 or 3 channels where they are resized.
+        placement: where they go.
+    """
+    sides = [
+        _Side(placement.resized_height, placement.top, placement.height),
+        _Side(placement.resized_width, placement.left, placement.width),
+    ]
+    for axis in (0, 1):
+        pixels, sides[axis] = _cut(pixels, axis, sides[axis])
+    for axis in (1, 0):
+        pixels = _stretch(pixels, axis, sides[axis])
+    return np.ascontiguousarray(pixels)
 
 
-def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    channels = pixels.shape[2]
+class _Side(NamedTuple):
+    """One side is resized to `length`, of which `kept` pixels stay from `first` on.
+
+    With a box, it is that stretch of the side, in source pixels, that is resized.
+    """
+
+    length: int
+    first: int
+    kept: int
+    box: tuple[float, float] | None = None
+
+
+def _cut(pixels: np.ndarray, axis: int, side: _Side) -> tuple[np.ndarray, _Side]:
+    """Cut an extreme side to what the window is made of; others stay as they are."""
+    if side.length <= _LONGEST * side.kept or side.length == pixels.shape[axis]:
+        return pixels, side
+    step = pixels.shape[axis] / side.length
+    begin, end = side.first * step, (side.first + side.kept) * step
+    reach = 2 * max(step, 1)
+    start, stop = max(0, math.floor(begin - reach)), min(pixels.shape[axis], math.ceil(end + reach))
+    box = (begin - start, end - start)
+    return pixels[_along(axis, start, stop)], _Side(side.kept, 0, side.kept, box)
+
+
+def _stretch(pixels: np.ndarray, axis: int, side: _Side) -> np.ndarray:
+    """Resize one side, strip by strip, and keep the window."""
+    window = _along(axis, side.first, side.first + side.kept)
+    if pixels.shape[axis] == side.length and side.box is None:
+        return pixels[window]
+    shape = list(pixels.shape)
+    shape[axis] = side.kept
+    stretched = np.empty(shape, np.uint8)
+    lines = max(1, _STRIP_PIXELS // max(pixels.shape[axis], side.length))
+    for start in range(0, shape[1 - axis], lines):
+        strip = _along(1 - axis, start, start + lines)
+        stretched[strip] = _resize(pixels[strip], axis, side)[window]
+    return stretched
+
+
+def _along(axis: int, start: int, stop: int) -> tuple[slice, ...]:
+    return (*(slice(None),) * axis, slice(start, stop))
+
+
+def _resize(pixels: np.ndarray, axis: int, side: _Side) -> np.ndarray:
+    height, width, channels = pixels.shape
     if channels not in (1, 3):
         raise InputValueError(f"image: got {channels} channels, which cannot be resized; expected 1 or 3.")
-    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC)).reshape(size[1], size[0], channels)
+    picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels))
+    size = (side.length, height) if axis else (width, side.length)
+    box = None
+    if side.box is not None:
+        box = (side.box[0], 0, side.box[1], height) if axis else (0, side.box[0], width, side.box[1])
+    resized = np.asarray(picture.resize(size, Image.Resampling.BICUBIC, box))
+    return resized.reshape(size[1], size[0], channels)
