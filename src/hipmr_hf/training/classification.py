@@ -17,8 +17,7 @@ from ..models import (
     PEViTForImageClassificationWithTeacher,
     PEViTImageProcessorPil,
 )
-
-SIZES = ("tiny", "small", "base")
+from .overrides import given, sized, values_told
 
 
 def load_encryption(dataset_name: str, *, model_name: str | None = None) -> Encryption:
@@ -73,14 +72,15 @@ def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: A
         size: "tiny", "small" or "base".
         overrides: arguments of `PEViTConfig`; None means the default.
 
+    Raises:
+        InputValueError: another size, an argument that the config does not have, or a value that it refuses.
+
     Example:
         >>> from hipmr_hf import MixingUp
         >>> config = pevit_config_for(MixingUp(image_size=224), "tiny", num_labels=10)
         >>> config.patch_size, config.position_encoding, config.patch_embedding
         (8, 'absolute', 'nonlinear')
     """
-    if size not in SIZES:
-        raise InputValueError(f"size: got {size!r}, expected one of {', '.join(map(repr, SIZES))}.")
     keeps_places = encryption.strategy == "mi"
     fitting = {
         "image_size": encryption.encrypted_size or 224 // encryption.sub_patch_grid,
@@ -88,7 +88,7 @@ def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: A
         "position_encoding": "absolute" if keeps_places else "reference",
         "patch_embedding": "nonlinear" if keeps_places else "linear",
     }
-    return getattr(PEViTConfig, size)(**{**fitting, **_given(overrides)})
+    return sized(PEViTConfig, size, **{**fitting, **given(overrides, PEViTConfig)})
 
 
 def build_pevit(
@@ -110,21 +110,25 @@ def build_pevit(
         size: as in `pevit_config_for`; unused with a checkpoint.
         attn_implementation: as in transformers.
         overrides: arguments of `PEViTConfig`; None means the default, or the checkpoint's own.
+
+    Raises:
+        InputValueError: as in `pevit_config_for`.
     """
     kind = PEViTForImageClassificationWithTeacher if with_teacher else PEViTForImageClassification
-    patch_size = encryption.encrypted_patch_size
+    sizes = {"patch_size": encryption.encrypted_patch_size, "encrypted_size": encryption.encrypted_size}
     if checkpoint is not None:
-        model = kind.from_pretrained(
-            checkpoint,
-            patch_size=patch_size,
-            attn_implementation=attn_implementation,
-            ignore_mismatched_sizes=True,
-            **_given(overrides),
-        )
-        return model, PEViTImageProcessorPil.from_pretrained(checkpoint, patch_size=patch_size)
+        with values_told():
+            model = kind.from_pretrained(
+                checkpoint,
+                patch_size=encryption.encrypted_patch_size,
+                attn_implementation=attn_implementation,
+                ignore_mismatched_sizes=True,
+                **given(overrides, PEViTConfig),
+            )
+        return model, PEViTImageProcessorPil.from_pretrained(checkpoint, **sizes)
     config = pevit_config_for(encryption, size, **overrides)
     config._attn_implementation = attn_implementation
-    return kind(config), PEViTImageProcessorPil(patch_size=patch_size)
+    return kind(config), PEViTImageProcessorPil(**sizes)
 
 
 def build_vit_baseline(
@@ -143,6 +147,9 @@ def build_vit_baseline(
         size: the same widths, depths and heads as PEViT's.
         attn_implementation: as in transformers.
         overrides: arguments that `ViTConfig` and `PEViTConfig` share; None means the size's.
+
+    Raises:
+        InputValueError: another size, an argument that they do not share, or a value that they refuse.
     """
     shared = (
         "hidden_size",
@@ -151,9 +158,10 @@ def build_vit_baseline(
         "intermediate_size",
         "layer_norm_eps",
     )
-    preset = getattr(PEViTConfig, size)(**_given(overrides))
+    chosen = given(overrides, ViTConfig, PEViTConfig)
+    preset = sized(PEViTConfig, size, **chosen)
     same = {name: getattr(preset, name) for name in shared}
-    config = ViTConfig(**{**_given(overrides), **same}, image_size=image_size, patch_size=patch_size)
+    config = ViTConfig(**{**chosen, **same}, image_size=image_size, patch_size=patch_size)
     config._attn_implementation = attn_implementation
     height, width = image_size
     processor = ViTImageProcessorPil(
@@ -208,7 +216,3 @@ def decaying_parameters(model: PreTrainedModel) -> list[str]:
             name for name, value in model.named_parameters() if value.ndim <= 1 or name.endswith(tokens)
         }
     return [name for name, _ in model.named_parameters() if name not in exempt]
-
-
-def _given(overrides: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in overrides.items() if value is not None}

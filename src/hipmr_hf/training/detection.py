@@ -1,4 +1,4 @@
-"""What a training script for detectors needs: fitting models, batches with boxes, Trainer, evaluation."""
+"""What a training script for detectors needs: batches with boxes, Trainer, evaluation."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,108 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import (
-    AutoConfig,
-    EvalPrediction,
-    PreTrainedModel,
-    Trainer,
-    YolosConfig,
-    YolosForObjectDetection,
-)
+from transformers import EvalPrediction, PreTrainedModel, Trainer
 
-from ..encryption import Encryption
 from ..errors import InputValueError
 from ..metrics.mean_average_precision import MeanAveragePrecision
-from ..models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil
-from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
+from ..models import PEYolosImageProcessorPil
 from ..models.loss_peyolos import detection_counts, detection_loss
 from .classification import decaying_parameters
 from .detection_augmentation import DetectionAugmentation
 from .place_supervision import supervise_places
 
 Row = Mapping[str, Any]
-
-
-def build_peyolos(
-    encryption: Encryption,
-    image_size: tuple[int, int],
-    *,
-    checkpoint: str | None = None,
-    size: str = "small",
-    **overrides: Any,
-) -> tuple[PEYolosForObjectDetection, PEYolosImageProcessorPil]:
-    """Build a detector for images encrypted like this, and its processor.
-
-    Args:
-        encryption: settings of the dataset; boxes need MI.
-        image_size: (height, width) in pixels of an encrypted image, of which the position grid is made.
-        checkpoint: folder or Hub repository to start from: a PEYOLOS to go on with, or a PEViT, ViT, DeiT or
-            YOLOS for its weights.
-        size: "tiny", "small" or "base"; unused with a checkpoint.
-        overrides: arguments of `PEYolosConfig`; None means the default, or the checkpoint's own.
-
-    Raises:
-        ValueError: the patches are shuffled, so that boxes mean nothing.
-
-    Example:
-        >>> from hipmr_hf import MixingUp
-        >>> tiny = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-        >>> model, processor = build_peyolos(MixingUp(patch_size=16), (32, 48), num_labels=3, **tiny)
-        >>> model.config.position_grid, processor.patch_size
-        ((4, 6), 8)
-    """
-    if encryption.strategy != "mi":
-        raise InputValueError(
-            f"encryption: got {type(encryption).__name__}, but boxes mean nothing once the patches are "
-            "shuffled; encrypt with MixingUp."
-        )
-    given = {name: value for name, value in overrides.items() if value is not None}
-    patch_size = encryption.encrypted_patch_size
-    if checkpoint is None:
-        config = getattr(PEYolosConfig, size)(image_size=image_size, patch_size=patch_size, **given)
-        return PEYolosForObjectDetection(config), PEYolosImageProcessorPil(patch_size=patch_size)
-    if AutoConfig.from_pretrained(checkpoint).model_type == "peyolos":
-        model = PEYolosForObjectDetection.from_pretrained(checkpoint, ignore_mismatched_sizes=True, **given)
-        return model, PEYolosImageProcessorPil.from_pretrained(checkpoint)
-    model, processor, _ = load_peyolos_from_transformers(
-        checkpoint, image_size=image_size, patch_size=patch_size, **given
-    )
-    return model, processor
-
-
-def build_yolos_baseline(
-    encryption: Encryption, image_size: tuple[int, int], *, size: str = "small", **overrides: Any
-) -> tuple[YolosForObjectDetection, PEYolosImageProcessorPil]:
-    """Build transformers' YOLOS for the plain images that `encryption` would prepare, to compare with.
-
-    A YOLOS made from scratch has tokens and positions of zeros, so that all its detections stay equal; here
-    they are drawn as PEYOLOS's are.
-
-    Args:
-        encryption: settings of the encrypted dataset that it is compared on.
-        image_size: (height, width) in pixels of an encrypted image.
-        size: the same widths, depths and heads as PEYOLOS's.
-        overrides: arguments that `YolosConfig` and `PEYolosConfig` share; None means the size's.
-    """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    preset = getattr(PEYolosConfig, size)(**given)
-    shared = [field.name for field in dataclasses.fields(PEYolosConfig) if hasattr(YolosConfig, field.name)]
-    # Costs and loss coefficients are equal by default, and whole numbers there.
-    left_out = (
-        "image_size",
-        "patch_size",
-        *(name for name in shared if name.endswith(("_cost", "_loss_coefficient"))),
-    )
-    settings = {name: getattr(preset, name) for name in shared if name not in left_out}
-    names = {name: given[name] for name in ("id2label", "label2id", "num_labels") if name in given}
-    plain_size = [side * encryption.sub_patch_grid for side in image_size]
-    config = YolosConfig(**{**settings, **names}, image_size=plain_size, patch_size=encryption.patch_size)
-    model = YolosForObjectDetection(config)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(("cls_token", "detection_tokens", "position_embeddings")):
-                torch.nn.init.trunc_normal_(parameter, std=config.initializer_range)
-    return model, PEYolosImageProcessorPil(patch_size=encryption.patch_size)
 
 
 def coco_annotation(image_id: int, objects: Mapping[str, Sequence]) -> dict[str, Any]:
@@ -147,7 +56,9 @@ class DetectionCollator:
                 pixels, objects = self.augmentation(pixels, objects, shares)
             images.append(pixels)
             annotations.append(coco_annotation(row["image_id"], objects))
-        return dict(self.processor(images, annotations, return_tensors="pt"))
+        # a cropped image is not of the encryption's size any more
+        size = {} if self.augmentation is None else {"encrypted_size": None}
+        return dict(self.processor(images, annotations, return_tensors="pt", **size))
 
 
 class DetectionTrainer(Trainer):

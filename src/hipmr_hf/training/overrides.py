@@ -1,0 +1,84 @@
+"""What whoever builds a model may say of its config: names that it has, values that it takes."""
+
+import contextlib
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from huggingface_hub.errors import StrictDataclassError
+from transformers import PreTrainedConfig
+
+from ..errors import InputValueError
+
+SIZES = ("tiny", "small", "base")
+
+Config = TypeVar("Config", bound=PreTrainedConfig)
+
+
+def given(overrides: Mapping[str, Any], *kinds: type[PreTrainedConfig]) -> dict[str, Any]:
+    """Return the arguments that are not None, all of which the configs must know.
+
+    A config of transformers takes any name, and so a misspelt one would change nothing.
+
+    Args:
+        overrides: by name; None means the default.
+        kinds: configs; a name must be one of each.
+
+    Raises:
+        InputValueError: a name that one of them does not have.
+
+    Example:
+        >>> from hipmr_hf.models import PEViTConfig
+        >>> given({"hidden_size": 96, "num_labels": None}, PEViTConfig)
+        {'hidden_size': 96}
+        >>> given({"hidden_sise": 96}, PEViTConfig)
+        Traceback (most recent call last):
+        hipmr_hf.errors.InputValueError: hidden_sise: PEViTConfig has no such argument, did you mean ...?
+    """
+    for kind in kinds:
+        known = {field.name for field in dataclasses.fields(kind)} | {"num_labels"}
+        for name in overrides:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                advice = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(sorted(known))}."
+                raise InputValueError(f"{name}: {kind.__name__} has no such argument, {advice}")
+    return {name: value for name, value in overrides.items() if value is not None}
+
+
+def sized(kind: type[Config], size: str, **settings: Any) -> Config:
+    """Build a config of one of the paper's sizes.
+
+    Args:
+        kind: `PEViTConfig` or `PEYolosConfig`.
+        size: "tiny", "small" or "base".
+        settings: arguments of the config.
+
+    Raises:
+        InputValueError: another size, or a value that is not allowed.
+
+    Example:
+        >>> from hipmr_hf.models import PEViTConfig
+        >>> sized(PEViTConfig, "tiny", num_labels=3).hidden_size
+        192
+    """
+    if size not in SIZES:
+        raise InputValueError(f"size: got {size!r}, expected one of {', '.join(map(repr, SIZES))}.")
+    with values_told():
+        return getattr(kind, size)(**settings)
+
+
+@contextlib.contextmanager
+def values_told() -> Iterator[None]:
+    """Turn what a config says about a wrong value into an error of whoever gave it.
+
+    Raises:
+        InputValueError: a value of another type or range than the config takes.
+    """
+    try:
+        yield
+    except StrictDataclassError as error:
+        # "Validation error for field 'hidden_size': TypeError: ..." says it twice
+        said = " ".join(str(error).split())
+        raise InputValueError(re.sub(r"^.*?(Type|Value)Error: ", "", said)) from error
