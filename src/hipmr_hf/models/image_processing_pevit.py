@@ -145,7 +145,7 @@ class PEViTImageProcessorPil(PilBackend):
         for image in images:
             _check_whole_patches(image, patch_size)
             _check_size(image, encrypted_size)
-        _warn_of_plain_pictures(images, patch_size)
+        self._warn_of_plain_pictures(images, patch_size)
         # Both steps are one (x - shift) * scale per channel, applied to the whole batch at once.
         factor = rescale_factor if do_rescale else 1.0
         mean, std = (image_mean, image_std) if do_normalize else (0.0, 1.0)
@@ -162,6 +162,16 @@ class PEViTImageProcessorPil(PilBackend):
                 "Group the images by size, or leave `return_tensors` out to get a list."
             )
         return BatchFeature({"pixel_values": [_shift_and_scale(image, shift, scale) for image in images]})
+
+    def _warn_of_plain_pictures(self, images: list[np.ndarray], patch_size: int) -> None:
+        ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]
+        told = [ratio for ratio in ratios if ratio is not None]
+        if told and np.median(told) < _PLAIN_RATIO:
+            logger.warning_once(
+                "The patches of a picture continue each other, as in a plain one: the model's answers to "
+                "plain pictures are wrong, and whoever runs the model has been shown the picture. "
+                f"{_HOW_TO_ENCRYPT}"
+            )
 
 
 def _refuse_geometry(kwargs: dict[str, Any]) -> None:
@@ -190,16 +200,6 @@ def _check_size(image: np.ndarray, encrypted_size: tuple[int, int] | list[int] |
             f"The image is {height}x{width} pixels (height x width), but every encrypted image of this model "
             f"is {encrypted_size[0]}x{encrypted_size[1]}, so it is plain, or was encrypted in another way. "
             f"{_HOW_TO_ENCRYPT}"
-        )
-
-
-def _warn_of_plain_pictures(images: list[np.ndarray], patch_size: int) -> None:
-    ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]
-    told = [ratio for ratio in ratios if ratio is not None]
-    if told and np.median(told) < _PLAIN_RATIO:
-        logger.warning_once(
-            "The patches of a picture continue each other, as in a plain one: the model's answers to plain "
-            f"pictures are wrong, and the picture has been shown to whoever runs the model. {_HOW_TO_ENCRYPT}"
         )
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 from transformers.image_utils import PILImageResampling
 
@@ -40,25 +39,6 @@ def load_encryption(dataset_name: str, *, model_name: str | None = None) -> Encr
                 f"on {expected}; encrypt the plain images with the model's settings, or train a new model."
             )
     return encryption
-
-
-def pick_split(dataset: DatasetDict, name: str, *, argument: str) -> Dataset:
-    """Take a split of a dataset.
-
-    Raises:
-        ValueError: there is none of this name; `argument` is what named it.
-
-    Example:
-        >>> pick_split(DatasetDict(train=Dataset.from_dict({"label": [1]})), "test", argument="eval_split")
-        Traceback (most recent call last):
-        hipmr_hf.errors.InputValueError: eval_split: got 'test', but the dataset has only 'train'; ...
-    """
-    if name not in dataset:
-        has = ", ".join(map(repr, dataset))
-        raise InputValueError(
-            f"{argument}: got {name!r}, but the dataset has only {has}; name one of its splits."
-        )
-    return dataset[name]
 
 
 def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: Any) -> PEViTConfig:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoConfig, YolosConfig, YolosForObjectDetection
 
@@ -11,6 +12,22 @@ from ..errors import InputValueError
 from ..models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil
 from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
 from .overrides import given, sized, values_told
+
+
+class PlainYolosProcessor(PEYolosImageProcessorPil):
+    """Image processor of the plain baseline: the same steps, and no warning of plain pictures.
+
+    transformers reads what it saves as the processor of its own YOLOS.
+    """
+
+    _auto_class = None  # no code of this package travels with a model of transformers
+
+    def _warn_of_plain_pictures(self, images: list[np.ndarray], patch_size: int) -> None:
+        pass
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the base class, with the one step switched off that transformers' YOLOS adds by default."""
+        return {**super().to_dict(), "do_resize": False, "image_processor_type": "YolosImageProcessor"}
 
 
 def build_peyolos(
@@ -69,7 +86,7 @@ def build_peyolos(
 
 def build_yolos_baseline(
     encryption: Encryption, image_size: tuple[int, int], *, size: str = "small", **overrides: Any
-) -> tuple[YolosForObjectDetection, PEYolosImageProcessorPil]:
+) -> tuple[YolosForObjectDetection, PlainYolosProcessor]:
     """Build transformers' YOLOS for the plain images that `encryption` would prepare, to compare with.
 
     A YOLOS made from scratch has tokens and positions of zeros, so that all its detections stay equal; here
@@ -102,4 +119,4 @@ def build_yolos_baseline(
         for name, parameter in model.named_parameters():
             if name.endswith(("cls_token", "detection_tokens", "position_embeddings")):
                 torch.nn.init.trunc_normal_(parameter, std=config.initializer_range)
-    return model, PEYolosImageProcessorPil(patch_size=encryption.patch_size)
+    return model, PlainYolosProcessor(patch_size=encryption.patch_size)
