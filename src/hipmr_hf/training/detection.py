@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
+from datasets import ClassLabel, Dataset
 from transformers import EvalPrediction, PreTrainedModel, Trainer
 
 from ..errors import InputValueError
+from ..layout import OBJECTS_COLUMN
 from ..metrics.mean_average_precision import MeanAveragePrecision
 from ..models import PEYolosImageProcessorPil
 from ..models.loss_peyolos import detection_counts, detection_loss
@@ -253,3 +254,26 @@ def number_images(dataset: Dataset) -> Dataset:
     if "image_id" in dataset.column_names:
         dataset = dataset.remove_columns("image_id")
     return dataset.add_column("image_id", list(range(len(dataset))))
+
+
+def object_names(dataset: Dataset) -> list[str]:
+    """Name the classes of a split's objects.
+
+    Raises:
+        InputValueError: there are no objects, or their categories do not know their names.
+
+    Example:
+        >>> from datasets import Features, List
+        >>> features = Features({"objects": {"category": List(ClassLabel(names=["cat", "dog"]))}})
+        >>> object_names(Dataset.from_dict({"objects": []}, features=features))
+        ['cat', 'dog']
+    """
+    objects = dataset.features.get(OBJECTS_COLUMN)
+    category = getattr((objects or {}).get("category"), "feature", None)
+    if not isinstance(category, ClassLabel):
+        raise InputValueError(
+            f"--dataset_name: its columns are {list(dataset.features)}, expected {OBJECTS_COLUMN!r} with "
+            "boxes `bbox` and `category`, a list of ClassLabel, which knows its classes by name; encrypt "
+            "images that have them, and keep the column."
+        )
+    return category.names

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from transformers import AutoConfig, YolosConfig, YolosForObjectDetection
 
 from ..encryption import Encryption
@@ -120,3 +121,17 @@ def build_yolos_baseline(
             if name.endswith(("cls_token", "detection_tokens", "position_embeddings")):
                 torch.nn.init.trunc_normal_(parameter, std=config.initializer_range)
     return model, PlainYolosProcessor(patch_size=encryption.patch_size)
+
+
+def largest_size(dataset: Dataset, num_images: int = 64) -> tuple[int, int]:
+    """Measure the size that a detector's position grid is made for.
+
+    Args:
+        dataset: encrypted rows with an `image`.
+        num_images: how many of the first to look at.
+
+    Returns:
+        Height and width in pixels that hold these images.
+    """
+    sizes = [row["image"].size for row in dataset.take(min(num_images, len(dataset)))]
+    return max(height for _, height in sizes), max(width for width, _ in sizes)

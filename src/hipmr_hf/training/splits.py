@@ -1,8 +1,11 @@
 """Which rows a training script trains on, and which it evaluates on."""
 
+from pathlib import Path
+
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
 from ..errors import InputValueError, MissingFileError
+from ..layout import DATA_FOLDER, split_of
 
 
 def load_splits(
@@ -29,7 +32,8 @@ def load_splits(
         MissingFileError: there is no such dataset.
     """
     try:
-        dataset = load_dataset(dataset_name)
+        shards = _shards(Path(dataset_name) / DATA_FOLDER)
+        dataset = load_dataset("parquet", data_files=shards) if shards else load_dataset(dataset_name)
     except FileNotFoundError as error:  # those of `datasets` are of this kind too
         raise MissingFileError(f"--dataset_name: {' '.join(str(error).split())}") from error
     train = pick_split(dataset, train_split, argument="--train_split")
@@ -37,6 +41,18 @@ def load_splits(
         return _hold_out(train, validation_fraction, label_column, seed)
     remedy = "or hold a share of the training split out with --validation_fraction 0.1"
     return train, pick_split(dataset, eval_split, argument="--eval_split", remedy=remedy)
+
+
+def _shards(folder: Path) -> dict[str, list[str]]:
+    """Shards of an encrypted dataset's folder, by split.
+
+    Given as such, they are looked up in the cache by path and time. Given the folder, `datasets` takes any
+    folder of this name with the same card for it, such as the one that was encrypted here before.
+    """
+    shards: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        shards.setdefault(split_of(path.name) or "", []).append(str(path))
+    return {} if "" in shards else shards
 
 
 def pick_split(dataset: DatasetDict, name: str, *, argument: str, remedy: str = "") -> Dataset:
