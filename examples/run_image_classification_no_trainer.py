@@ -2,9 +2,9 @@
 
 The same training as `run_image_classification.py`, every step in sight:
 
-    accelerate launch --quiet examples/run_image_classification_no_trainer.py --dataset_name outputs/digits_rs \
-        --model_size tiny --output_dir outputs/pevit --num_train_epochs 20 --learning_rate 1e-3 \
-        --label_smoothing 0.1 --drop_path_rate 0.1 --checkpoint_every_epoch
+    accelerate launch --quiet examples/run_image_classification_no_trainer.py \
+        --dataset_name outputs/digits_rs --output_dir outputs/pevit --model_size tiny --num_train_epochs 20 \
+        --learning_rate 1e-3 --label_smoothing 0.1 --drop_path_rate 0.1 --checkpoint_every_epoch
 
 Killed runs go on with `--resume`. The result is config + safetensors + processor + encryption settings.
 """

@@ -16,7 +16,7 @@ from ..models import (
     PEViTForImageClassificationWithTeacher,
     PEViTImageProcessorPil,
 )
-from .overrides import given, sized, values_told
+from .overrides import given, loaded, sized
 
 
 def load_encryption(dataset_name: str, *, model_name: str | None = None) -> Encryption:
@@ -85,7 +85,7 @@ def build_pevit(
     Args:
         encryption: settings of the dataset.
         checkpoint: folder or Hub repository to go on from. Another number of classes gets a new head, and
-            another width of the encrypted patches a new patch embedding; transformers lists what is new.
+            another width of the encrypted patches a new patch embedding; one line tells what is new.
         with_teacher: build the distilled model, which also learns from a teacher's logits.
         size: as in `pevit_config_for`; unused with a checkpoint.
         attn_implementation: as in transformers.
@@ -97,14 +97,13 @@ def build_pevit(
     kind = PEViTForImageClassificationWithTeacher if with_teacher else PEViTForImageClassification
     sizes = {"patch_size": encryption.encrypted_patch_size, "encrypted_size": encryption.encrypted_size}
     if checkpoint is not None:
-        with values_told():
-            model = kind.from_pretrained(
-                checkpoint,
-                patch_size=encryption.encrypted_patch_size,
-                attn_implementation=attn_implementation,
-                ignore_mismatched_sizes=True,
-                **given(overrides, PEViTConfig),
-            )
+        model = loaded(
+            kind,
+            checkpoint,
+            patch_size=encryption.encrypted_patch_size,
+            attn_implementation=attn_implementation,
+            **given(overrides, PEViTConfig),
+        )
         return model, PEViTImageProcessorPil.from_pretrained(checkpoint, **sizes)
     config = pevit_config_for(encryption, size, **overrides)
     config._attn_implementation = attn_implementation

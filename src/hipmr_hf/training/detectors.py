@@ -12,7 +12,7 @@ from ..encryption import Encryption
 from ..errors import InputValueError
 from ..models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil
 from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
-from .overrides import given, sized, values_told
+from .overrides import given, loaded, sized, values_told
 
 
 class PlainYolosProcessor(PEYolosImageProcessorPil):
@@ -71,13 +71,10 @@ def build_peyolos(
         config = sized(PEYolosConfig, size, **{"image_size": image_size, "patch_size": patch_size, **chosen})
         processor = PEYolosImageProcessorPil(patch_size=patch_size, encrypted_size=encrypted_size)
         return PEYolosForObjectDetection(config), processor
+    if AutoConfig.from_pretrained(checkpoint).model_type == "peyolos":
+        model = loaded(PEYolosForObjectDetection, checkpoint, **chosen)
+        return model, PEYolosImageProcessorPil.from_pretrained(checkpoint, encrypted_size=encrypted_size)
     with values_told():
-        if AutoConfig.from_pretrained(checkpoint).model_type == "peyolos":
-            model = PEYolosForObjectDetection.from_pretrained(
-                checkpoint, ignore_mismatched_sizes=True, **chosen
-            )
-            processor = PEYolosImageProcessorPil.from_pretrained(checkpoint, encrypted_size=encrypted_size)
-            return model, processor
         model, processor, _ = load_peyolos_from_transformers(
             checkpoint, image_size=image_size, patch_size=patch_size, **chosen
         )

@@ -1,20 +1,25 @@
-"""What whoever builds a model may say of its config: names that it has, values that it takes."""
+"""What whoever builds a model may say of its config, new or from a checkpoint: names and values it takes."""
 
 import contextlib
 import dataclasses
 import difflib
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from ..errors import InputValueError
+
+logger = logging.getLogger(__name__)
 
 SIZES = ("tiny", "small", "base")
 
 Config = TypeVar("Config", bound=PreTrainedConfig)
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 
 def given(overrides: Mapping[str, Any], *kinds: type[PreTrainedConfig]) -> dict[str, Any]:
@@ -67,6 +72,38 @@ def sized(kind: type[Config], size: str, **settings: Any) -> Config:
         raise InputValueError(f"size: got {size!r}, expected one of {', '.join(map(repr, SIZES))}.")
     with values_told():
         return getattr(kind, size)(**settings)
+
+
+def loaded(kind: type[Model], checkpoint: str, **settings: Any) -> Model:
+    """Load a checkpoint to train it further; what does not fit any more is new, which one line tells.
+
+    Args:
+        kind: the model's class.
+        checkpoint: folder or Hub repository.
+        settings: arguments of its config, in the place of the checkpoint's own, and of `from_pretrained`.
+
+    Raises:
+        InputValueError: a value that the config refuses.
+    """
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # or it lists what is new as if it were an error
+    try:
+        with values_told():
+            model, told = kind.from_pretrained(
+                checkpoint, ignore_mismatched_sizes=True, output_loading_info=True, **settings
+            )
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+    new = {*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])}
+    if new:
+        logger.warning(
+            "%s: as expected, %d parameters are new, since the checkpoint has none of their shape, and start "
+            "with random values: %s",
+            checkpoint,
+            len(new),
+            ", ".join(sorted(new)),
+        )
+    return model
 
 
 @contextlib.contextmanager
