@@ -13,19 +13,16 @@ result is config + safetensors + processor + encryption settings, which
 """
 
 import dataclasses
-import json
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from datasets import DatasetDict, load_dataset
+from datasets import DatasetDict
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import HfArgumentParser, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
@@ -41,8 +38,10 @@ from hipmr_hf.training.classification import (
     input_transform,
     label_names,
     load_encryption,
-    pick_split,
 )
+from hipmr_hf.training.script import parse_arguments, run_script
+from hipmr_hf.training.splits import class_names, load_splits
+from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 
 
 @dataclass
@@ -54,8 +53,12 @@ class DataArguments:
     )
     train_split: str = "train"
     eval_split: str = "test"
-    validation_size: float | None = field(
-        default=None, metadata={"help": "Evaluate on this share of the training split instead of eval_split."}
+    validation_fraction: float | None = field(
+        default=None,
+        metadata={
+            "help": "Evaluate on this share of the training split instead of eval_split, such as .1.",
+            "aliases": ["--validation_size"],
+        },
     )
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
@@ -152,24 +155,15 @@ class RecipeTrainer(Trainer):
             save_card(model_card(facts), self.args.output_dir, existing=theirs)
 
 
-def parse_arguments(arguments: list[str]):
-    """Read the command line; a YAML file in first place gives defaults for what follows it."""
-    if arguments and arguments[0].endswith((".yaml", ".yml")):
-        recipe = yaml.safe_load(Path(arguments[0]).read_text())
-        defaults = [part for name, value in recipe.items() for part in (f"--{name}", str(value))]
-        arguments = defaults + arguments[1:]
-    parser = HfArgumentParser((DataArguments, ModelArguments, RecipeArguments, TrainingArguments))
-    return parser.parse_args_into_dataclasses(arguments)
-
-
-def load_splits(data: DataArguments, seed: int) -> DatasetDict:
-    dataset = load_dataset(data.dataset_name)
-    train = pick_split(dataset, data.train_split, argument="--train_split")
-    if data.validation_size is not None:
-        halves = train.train_test_split(data.validation_size, seed=seed, stratify_by_column=data.label_column)
-        train, evaluation = halves["train"], halves["test"]
-    else:
-        evaluation = pick_split(dataset, data.eval_split, argument="--eval_split (or use --validation_size)")
+def load_rows(data: DataArguments, seed: int) -> DatasetDict:
+    train, evaluation = load_splits(
+        data.dataset_name,
+        train_split=data.train_split,
+        eval_split=data.eval_split,
+        validation_fraction=data.validation_fraction,
+        label_column=data.label_column,
+        seed=seed,
+    )
     if data.max_train_samples is not None:
         train = train.shuffle(seed=seed).take(min(data.max_train_samples, len(train)))
     if data.max_eval_samples is not None:
@@ -237,14 +231,15 @@ def card_facts(
     )
 
 
-def main(arguments: list[str]) -> dict[str, float]:
-    data, model_args, recipe, training = parse_arguments(arguments)
-    training.remove_unused_columns = False
-    training.ddp_find_unused_parameters = False
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    groups = {"data": DataArguments, "model": ModelArguments, "recipe": RecipeArguments}
+    groups["training (transformers.TrainingArguments)"] = TrainingArguments
+    data, model_args, recipe, training = parse_arguments(groups, arguments)
+    settle(training)
     set_seed(training.seed)
 
-    splits = load_splits(data, training.seed)
-    names = splits["train"].features[data.label_column].names
+    splits = load_rows(data, training.seed)
+    names = class_names(splits["train"], data.label_column)
     encryption, model, processor = build_model(data, model_args, recipe, names)
     splits.set_transform(
         input_transform(
@@ -269,30 +264,12 @@ def main(arguments: list[str]) -> dict[str, float]:
         else None,
     )
 
-    metrics = {}
     if training.push_to_hub and trainer.is_world_process_zero():
         keep_off_the_hub(training.output_dir)  # training_args.bin holds paths, and a token if one was given
     if encryption is not None and trainer.is_world_process_zero():
         encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
-    if training.do_train:
-        resume = training.resume_from_checkpoint
-        if resume is None and os.path.isdir(training.output_dir):
-            resume = get_last_checkpoint(training.output_dir)
-        result = trainer.train(resume_from_checkpoint=resume)
-        trainer.save_model()  # the processor goes with it
-        trainer.save_state()
-        metrics.update(result.metrics)
-    if training.do_eval:
-        metrics.update(trainer.evaluate())
-    if trainer.is_world_process_zero():
-        metrics.update(world_size=training.world_size, num_parameters=model.num_parameters())
-        trainer.save_metrics("all", metrics, combined=False)
-        print(json.dumps(metrics))
-    trainer.create_model_card()
-    if training.push_to_hub:
-        trainer.push_to_hub()
-    return metrics
+    return finish(trainer, train_and_evaluate(trainer))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

@@ -2,9 +2,9 @@
 
 The same training as `run_image_classification.py`, every step in sight:
 
-    accelerate launch examples/run_image_classification_no_trainer.py --dataset_name outputs/digits_rs \
-        --model_size tiny --output_dir outputs/pevit --num_train_epochs 20 --learning_rate 1e-3 \
-        --label_smoothing 0.1 --drop_path_rate 0.1 --checkpoint_every_epoch
+    accelerate launch --quiet examples/run_image_classification_no_trainer.py \
+        --dataset_name outputs/digits_rs --output_dir outputs/pevit --model_size tiny --num_train_epochs 20 \
+        --learning_rate 1e-3 --label_smoothing 0.1 --drop_path_rate 0.1 --checkpoint_every_epoch
 
 Killed runs go on with `--resume`. The result is config + safetensors + processor + encryption settings.
 """
@@ -21,12 +21,12 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from datasets import load_dataset
+from datasets import Dataset
 from huggingface_hub import HfApi
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from transformers import HfArgumentParser, default_data_collator, get_cosine_schedule_with_warmup
+from transformers import default_data_collator, get_cosine_schedule_with_warmup
 
 from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
@@ -42,8 +42,9 @@ from hipmr_hf.training.classification import (
     input_transform,
     label_names,
     load_encryption,
-    pick_split,
 )
+from hipmr_hf.training.script import parse_arguments, run_script
+from hipmr_hf.training.splits import class_names, load_splits
 
 
 @dataclass
@@ -54,6 +55,10 @@ class Arguments:
     teacher_logits_column: str | None = None
     train_split: str = "train"
     eval_split: str = "test"
+    validation_fraction: float | None = field(
+        default=None,
+        metadata={"help": "Evaluate on this share of the training split instead of eval_split, such as .1."},
+    )
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
     model_name_or_path: str | None = None
@@ -120,13 +125,25 @@ def build_model(args: Arguments, names: list[str]):
     )
 
 
-def build_loaders(args: Arguments, dataset, processor) -> tuple[DataLoader, DataLoader]:
-    train = pick_split(dataset, args.train_split, argument="--train_split")
-    evaluation = pick_split(dataset, args.eval_split, argument="--eval_split")
+def load_rows(args: Arguments) -> tuple[Dataset, Dataset]:
+    train, evaluation = load_splits(
+        args.dataset_name,
+        train_split=args.train_split,
+        eval_split=args.eval_split,
+        validation_fraction=args.validation_fraction,
+        label_column=args.label_column,
+        seed=args.seed,
+    )
     if args.max_train_samples is not None:
         train = train.shuffle(seed=args.seed).take(min(args.max_train_samples, len(train)))
     if args.max_eval_samples is not None:
         evaluation = evaluation.shuffle(seed=args.seed).take(min(args.max_eval_samples, len(evaluation)))
+    return train, evaluation
+
+
+def build_loaders(
+    args: Arguments, train: Dataset, evaluation: Dataset, processor
+) -> tuple[DataLoader, DataLoader]:
     to_inputs = input_transform(
         processor, label_column=args.label_column, teacher_logits_column=args.teacher_logits_column
     )
@@ -221,11 +238,11 @@ def main(args: Arguments) -> dict[str, float]:
     )
     set_seed(args.seed)
     with accelerator.main_process_first():
-        dataset = load_dataset(args.dataset_name)
-    names = dataset[args.train_split].features[args.label_column].names
+        train, evaluation = load_rows(args)
+    names = class_names(train, args.label_column)
     encryption, model, processor = build_model(args, names)
     augmentation = build_augmentation(args, encryption, len(names))
-    train_loader, eval_loader = build_loaders(args, dataset, processor)
+    train_loader, eval_loader = build_loaders(args, train, evaluation, processor)
     optimizer = build_optimizer(args, model)
     model, optimizer, train_loader, eval_loader = accelerator.prepare(
         model, optimizer, train_loader, eval_loader
@@ -283,13 +300,15 @@ def save(args: Arguments, model, processor, encryption, metrics: dict) -> None:
         theirs = card_on_the_hub(args.hub_model_id) if args.push_to_hub and args.hub_model_id else None
         save_card(model_card(facts), args.output_dir, existing=theirs)
     (args.output_dir / "all_results.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    print(f"Checkpoint: {args.output_dir}")
     if args.push_to_hub:
         api = HfApi()
         repo_id = api.create_repo(args.hub_model_id or args.output_dir.name, exist_ok=True).repo_id
-        api.upload_folder(
+        commit = api.upload_folder(
             repo_id=repo_id, folder_path=args.output_dir, ignore_patterns=["checkpoint-*/**", ".*"]
         )
+        print(f"Published: {commit.repo_url}")
 
 
 if __name__ == "__main__":
-    main(HfArgumentParser(Arguments).parse_args_into_dataclasses()[0])
+    run_script(lambda: main(*parse_arguments({"training": Arguments})))

@@ -1,9 +1,9 @@
-"""Train PEYOLOS (or a plain YOLOS as a baseline) to detect objects in mixed-up images, with Trainer.
+"""Train PEYOLOS to detect objects in mixed-up images, with Trainer.
 
-The dataset is a folder or Hub repository with `encryption_config.json`, as `encrypt_dataset.py` writes it
-with `--strategy mi`; its column `objects` holds boxes in pixels of the encrypted image:
+The dataset is a folder or Hub repository with `encryption_config.json`, as `hipmr encrypt --strategy mi`
+writes it; its column `objects` holds boxes in pixels of the encrypted image:
 
-    accelerate launch examples/run_object_detection.py --dataset_name outputs/scenes_mi \
+    accelerate launch --quiet examples/run_object_detection.py --dataset_name outputs/scenes_mi \
         --model_size tiny --output_dir outputs/peyolos --do_train --do_eval --num_train_epochs 100 \
         --learning_rate 1e-4 --weight_decay 1e-4 --max_grad_norm 0.1 --lr_scheduler_type cosine
 
@@ -12,14 +12,12 @@ embedding, which is new then, learns `--new_parameters_factor` times as fast. Fl
 augment the encrypted images. Scaling them is not possible, for it does not commute with mixing-up: the data
 owner can publish every image at several sizes instead, since images of a batch may differ in size.
 
-`--baseline yolos --plain_dataset DIR` trains transformers' YOLOS on the plain images instead, resized and
-cropped as the encryption does, with the same loss and budget; objects are measured in the same pixels. With
-`--plain_dataset` alone the picture `detections.png` also shows the detections on the plain images; it is
-never pushed.
+`detections.png` shows detections on encrypted images, which are all that the builder has; it is never pushed.
+On plain ones the owner draws them, with `owner/draw_detections.py`; `owner/train_plain_yolos.py` trains the
+plain detector to compare with.
 """
 
 import dataclasses
-import json
 import os
 import sys
 from dataclasses import dataclass, field
@@ -28,14 +26,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-import yaml
-from datasets import Dataset, load_dataset
+from datasets import Dataset
 from PIL import Image
-from transformers import AutoConfig, HfArgumentParser, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import AutoConfig, TrainingArguments, set_seed
 
 from hipmr_hf import Encryption
-from hipmr_hf.encryption.boxes import move_objects
 from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
 from hipmr_hf.hub.publishing import card_on_the_hub, keep_off_the_hub
@@ -45,13 +40,16 @@ from hipmr_hf.training.detection import (
     DetectionCollator,
     DetectionEvaluation,
     DetectionTrainer,
-    build_peyolos,
-    build_yolos_baseline,
     number_images,
+    object_names,
 )
 from hipmr_hf.training.detection_augmentation import DetectionAugmentation
+from hipmr_hf.training.detectors import build_peyolos, largest_size
 from hipmr_hf.training.drawing import draw_detections, tile
 from hipmr_hf.training.place_supervision import spread_positions
+from hipmr_hf.training.script import parse_arguments, run_script
+from hipmr_hf.training.splits import load_splits
+from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 
 PICTURE = "detections.png"
 
@@ -59,11 +57,12 @@ PICTURE = "detections.png"
 @dataclass
 class DataArguments:
     dataset_name: str = field(metadata={"help": "Folder or Hub repository of a dataset encrypted with MI."})
-    plain_dataset: str | None = field(
-        default=None, metadata={"help": "The same rows, plain: for the baseline, or to draw detections on."}
-    )
     train_split: str = "train"
     eval_split: str = "test"
+    validation_fraction: float | None = field(
+        default=None,
+        metadata={"help": "Evaluate on this share of the training split instead of eval_split, such as .1."},
+    )
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
 
@@ -71,7 +70,6 @@ class DataArguments:
 @dataclass
 class ModelArguments:
     model_name_or_path: str | None = field(default=None, metadata={"help": "Checkpoint to start from."})
-    baseline: Literal["yolos"] | None = field(default=None, metadata={"help": "'yolos': on plain images."})
     model_size: Literal["tiny", "small", "base"] = "small"
     hidden_size: int | None = field(default=None, metadata={"help": "Overrides model_size, as the next two."})
     num_hidden_layers: int | None = None
@@ -79,9 +77,9 @@ class ModelArguments:
     num_detection_tokens: int | None = None
     use_mid_position_embeddings: bool = False
     patch_embedding: str | None = field(
-        default=None, metadata={"help": "Not for the baseline; nonlinear (the default), linear or invariant."}
+        default=None, metadata={"help": "nonlinear (the default), linear or invariant."}
     )
-    drop_path_rate: float | None = field(default=None, metadata={"help": "Not for the baseline."})
+    drop_path_rate: float | None = field(default=None, metadata={"help": "Stochastic depth."})
     attn_implementation: Literal["sdpa", "eager"] | None = field(
         default=None,
         metadata={"help": "'eager' with --bf16 trains small models faster on a CPU."},
@@ -112,13 +110,11 @@ class RecipeArguments:
 class RecipeTrainer(DetectionTrainer):
     """DetectionTrainer with a card that tells all."""
 
-    def __init__(self, *args, facts: ModelFacts | None, **kwargs):
+    def __init__(self, *args, facts: ModelFacts, **kwargs):
         super().__init__(*args, **kwargs)
-        self.facts = facts  # of the model card; None for the plain baseline, which gets Trainer's
+        self.facts = facts  # of the model card
 
     def create_model_card(self, *args, **kwargs):
-        if self.facts is None:
-            return super().create_model_card(*args, **kwargs)
         if self.is_world_process_zero():
             evaluations = [entry for entry in self.state.log_history if "eval_map" in entry]
             last = evaluations[-1] if evaluations else {}
@@ -130,70 +126,37 @@ class RecipeTrainer(DetectionTrainer):
             save_card(model_card(facts), self.args.output_dir, existing=theirs)
 
 
-def parse_arguments():
-    """Read the command line; a YAML file in first place gives defaults for what follows it."""
-    arguments = sys.argv[1:]
-    if arguments and arguments[0].endswith((".yaml", ".yml")):
-        recipe = yaml.safe_load(Path(arguments[0]).read_text())
-        defaults = [part for name, value in recipe.items() for part in (f"--{name}", str(value))]
-        arguments = defaults + arguments[1:]
-    parser = HfArgumentParser((DataArguments, ModelArguments, RecipeArguments, TrainingArguments))
-    return parser.parse_args_into_dataclasses(arguments)
-
-
-def load_split(name: str, split: str, limit: int | None) -> Dataset:
-    dataset = load_dataset(name)[split]
-    dataset = dataset if limit is None else dataset.take(min(limit, len(dataset)))
-    return number_images(dataset)
-
-
-def prepare_plain(dataset: Dataset, encryption: Encryption) -> Dataset:
-    """Resize and crop plain images as the encryption would, and their boxes with them."""
-
-    def prepare(rows: dict[str, list]) -> dict[str, list]:
-        for i, image in enumerate(rows["image"]):
-            placement = encryption.placement(image.height, image.width)
-            rows["objects"][i], _ = move_objects(
-                rows["objects"][i], placement, image_size=(image.height, image.width)
-            )
-            rows["image"][i] = Image.fromarray(encryption.prepare(image))
-        return rows
-
-    return dataset.with_transform(prepare)
-
-
-def load_plain_evaluation(data: DataArguments, encryption: Encryption) -> Dataset | None:
-    if data.plain_dataset is None:
-        return None
-    plain = load_split(data.plain_dataset, data.eval_split, data.max_eval_samples)
-    return prepare_plain(plain, encryption)
-
-
-def largest_size(dataset: Dataset, num_images: int = 64) -> tuple[int, int]:
-    """Height and width that hold the first images: the size that the position grid is made for."""
-    sizes = [row["image"].size for row in dataset.take(min(num_images, len(dataset)))]
-    return max(height for _, height in sizes), max(width for width, _ in sizes)
+def load_rows(data: DataArguments, seed: int) -> list[Dataset]:
+    """What to train and what to evaluate on, its rows numbered."""
+    both = load_splits(
+        data.dataset_name,
+        train_split=data.train_split,
+        eval_split=data.eval_split,
+        validation_fraction=data.validation_fraction,
+        seed=seed,
+    )
+    limits = (data.max_train_samples, data.max_eval_samples)
+    rows = zip(both, limits, strict=True)
+    return [
+        number_images(part if limit is None else part.take(min(limit, len(part)))) for part, limit in rows
+    ]
 
 
 def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[int, int], names: list[str]):
-    overrides = {
-        "size": args.model_size,
-        "hidden_size": args.hidden_size,
-        "num_hidden_layers": args.num_hidden_layers,
-        "num_attention_heads": args.num_attention_heads,
-        "num_detection_tokens": args.num_detection_tokens,
-        "use_mid_position_embeddings": args.use_mid_position_embeddings or None,
-        **{name: value for name, value in label_names(names).items() if name != "problem_type"},
-    }
-    if args.baseline == "yolos":
-        return build_yolos_baseline(encryption, image_size, **overrides)
+    """A detector for images of this size, and its processor."""
     return build_peyolos(
         encryption,
         image_size,
         checkpoint=args.model_name_or_path,
         patch_embedding=args.patch_embedding,
+        size=args.model_size,
+        hidden_size=args.hidden_size,
+        num_hidden_layers=args.num_hidden_layers,
+        num_attention_heads=args.num_attention_heads,
+        num_detection_tokens=args.num_detection_tokens,
+        use_mid_position_embeddings=args.use_mid_position_embeddings or None,
         drop_path_rate=args.drop_path_rate,
-        **overrides,
+        **{name: value for name, value in label_names(names).items() if name != "problem_type"},
     )
 
 
@@ -207,32 +170,24 @@ def is_detector(checkpoint: str) -> bool:
 
 
 @torch.no_grad()
-def detect(model, processor, image: Image.Image, size: tuple[int, int], threshold: float) -> dict:
-    """Detections in `image`, in pixels of a picture of `size` (height, width)."""
-    inputs = processor([np.asarray(image.convert("RGB"))], return_tensors="pt").to(model.device)
-    if model.config.model_type == "yolos":
-        del inputs["pixel_mask"]
-    return processor.post_process_object_detection(model(**inputs), threshold, [size])[0]
-
-
-def save_picture(path, model, processor, evaluation, plain, scale, names, recipe) -> None:
-    """Detections on the images that the model sees, and on the plain ones where they are given."""
-    model.eval()
+def save_picture(path: str, trainer: RecipeTrainer, recipe: RecipeArguments, scale: int) -> None:
+    """Detections on encrypted images, enlarged to the size of the plain ones."""
+    model, processor = trainer.model.eval(), trainer.processing_class
+    names = list(model.config.id2label.values())
     columns = []
-    for i in range(min(recipe.draw, len(evaluation))):
-        image = evaluation[i]["image"]
+    for row in trainer.eval_dataset.take(min(recipe.draw, len(trainer.eval_dataset))):
+        image = row["image"].convert("RGB")
         size = (image.height * scale, image.width * scale)
-        found = detect(model, processor, image, size, recipe.draw_threshold)
-        seen = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
-        pictures = [seen] if plain is None else [seen, plain[i]["image"]]
-        columns.append([draw_detections(picture, found, names) for picture in pictures])
+        inputs = processor([np.asarray(image)], return_tensors="pt").to(model.device)
+        outputs = model(**inputs)
+        (found,) = processor.post_process_object_detection(outputs, recipe.draw_threshold, [size])
+        shown = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
+        columns.append([draw_detections(shown, found, names)])
     tile(columns).save(path)
 
 
 def card_facts(data, args: ModelArguments, training: TrainingArguments, encryption, evaluation, model):
     """What the model card tells beside the results; a local folder's name stays out of it."""
-    if args.baseline is not None:
-        return None
     base_model = args.model_name_or_path
     return ModelFacts(
         training.hub_model_id or Path(training.output_dir).name,
@@ -247,42 +202,20 @@ def card_facts(data, args: ModelArguments, training: TrainingArguments, encrypti
     )
 
 
-def train_and_evaluate(trainer: RecipeTrainer, training: TrainingArguments) -> dict[str, float]:
-    metrics = {}
-    if training.do_train:
-        resume = training.resume_from_checkpoint
-        if resume is None and os.path.isdir(training.output_dir):
-            resume = get_last_checkpoint(training.output_dir)
-        result = trainer.train(resume_from_checkpoint=resume)
-        trainer.save_model()  # the processor goes with it
-        trainer.save_state()
-        metrics.update(result.metrics)
-    if training.do_eval:
-        metrics.update(trainer.evaluate())
-    return metrics
-
-
-def main() -> dict[str, float]:
-    data, model_args, recipe, training = parse_arguments()
-    training.remove_unused_columns = False
-    training.ddp_find_unused_parameters = False
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    groups = {"data": DataArguments, "model": ModelArguments, "recipe": RecipeArguments}
+    groups["training (transformers.TrainingArguments)"] = TrainingArguments
+    data, model_args, recipe, training = parse_arguments(groups, arguments)
+    settle(training)
     set_seed(training.seed)
 
     encryption = load_encryption(data.dataset_name)
-    train = load_split(data.dataset_name, data.train_split, data.max_train_samples)
-    evaluation = load_split(data.dataset_name, data.eval_split, data.max_eval_samples)
-    names = train.features["objects"]["category"].feature.names
+    train, evaluation = load_rows(data, training.seed)
+    names = object_names(train)
     model, processor = build_model(encryption, model_args, largest_size(train), names)
     if model_args.attn_implementation is not None:
         model.set_attn_implementation(model_args.attn_implementation)
-    plain, scale = load_plain_evaluation(data, encryption), encryption.sub_patch_grid
-    if model_args.baseline == "yolos":
-        if plain is None:
-            raise SystemExit("--baseline yolos: name the plain images with --plain_dataset.")
-        train = load_split(data.plain_dataset, data.train_split, data.max_train_samples)
-        train, evaluation, plain, scale = prepare_plain(train, encryption), plain, None, 1
-
-    start = model_args.model_name_or_path
+    start, scale = model_args.model_name_or_path, encryption.sub_patch_grid
     if recipe.place_supervision and (start is None or not is_detector(start)):
         spread_positions(model)  # where things are, a small classifier's positions hardly tell
     trainer = RecipeTrainer(
@@ -299,24 +232,15 @@ def main() -> dict[str, float]:
         facts=card_facts(data, model_args, training, encryption, evaluation, model),
     )
 
-    if training.push_to_hub and trainer.is_world_process_zero():
-        # what Trainer writes for itself, and the picture of single images
-        keep_off_the_hub(training.output_dir, also=[PICTURE])
-    if model_args.baseline is None and trainer.is_world_process_zero():
-        encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
-    metrics = train_and_evaluate(trainer, training)
     if trainer.is_world_process_zero():
-        metrics.update(world_size=training.world_size, num_parameters=model.num_parameters())
-        trainer.save_metrics("all", metrics, combined=False)
-        if recipe.draw:
-            picture = os.path.join(training.output_dir, PICTURE)
-            save_picture(picture, model, processor, evaluation, plain, scale, names, recipe)
-        print(json.dumps(metrics))
-    trainer.create_model_card(tasks="object-detection")
-    if training.push_to_hub:
-        trainer.push_to_hub(tasks="object-detection")
-    return metrics
+        if training.push_to_hub:  # what Trainer writes for itself, and the picture of single images
+            keep_off_the_hub(training.output_dir, also=[PICTURE])
+        encryption.save_pretrained(training.output_dir)  # before training, so that every push carries it
+    metrics = train_and_evaluate(trainer)
+    if recipe.draw and trainer.is_world_process_zero():
+        save_picture(os.path.join(training.output_dir, PICTURE), trainer, recipe, scale)
+    return finish(trainer, metrics, tasks="object-detection")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,84 +1,121 @@
+"""`hipmr convert` as a user types it; what becomes of weights is tested beside the models."""
+
+import re
+
 import pytest
 import torch
-from command_helpers import only_error, run
 from transformers import (
     AutoImageProcessor,
+    AutoModelForImageClassification,
     AutoModelForObjectDetection,
-    YolosConfig,
-    YolosForObjectDetection,
+    BertConfig,
+    ViTConfig,
+    ViTForImageClassification,
 )
 
-from hipmr_hf.models import PEYolosForObjectDetection, PEYolosImageProcessorPil
+from hipmr_hf import Encryption, MixingUp, RandomShuffling
+from hipmr_hf.cli import main
+from hipmr_hf.models import convert_transformers
+from hipmr_hf.training.classification import build_pevit
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+MIXING, SHUFFLING = MixingUp(image_size=64, patch_size=16), RandomShuffling(image_size=64, patch_size=16)
 
 
-def published_detector() -> dict[str, torch.Tensor]:
-    """Under the published program's names, as few tensors as tell a detector for 2 x 3 patches."""
-    shapes = {"det_token": (1, 3, 8), "pos_embed": (1, 1 + 6 + 3, 8), "cls_token": (1, 1, 8)}
-    shapes |= {"patch_embed.proj_siat.weight": (8, 3, 4, 4), "blocks.0.attn.qkv.weight": (24, 8)}
-    shapes |= {"blocks.0.mlp.fc1.weight": (32, 8)}
-    state_dict = {f"backbone.{name}": torch.ones(shape) for name, shape in shapes.items()}
-    return state_dict | {"class_embed.layers.2.bias": torch.ones(6), "mask": torch.ones(1)}
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory):
+    """A ViT with patches of 16 pixels, as those of DeiT are."""
+    folder = tmp_path_factory.mktemp("vit")
+    config = ViTConfig(**SIZES, image_size=64, patch_size=16, num_labels=3)
+    ViTForImageClassification(config).save_pretrained(folder)
+    return folder
 
 
-def test_a_published_detector_is_converted(tmp_path, capsys):
-    torch.save({"model": published_detector()}, tmp_path / "detector.pth")
-    command = ("convert", tmp_path / "detector.pth", "--architecture", "peyolos", "--num-heads", 2)
-    assert run(*command, "--image-size", 8, 12, "--output-dir", tmp_path / "out") == 0
-    assert "taken: 7\ndropped: 1\n    mask\nnew: " in capsys.readouterr().out
-    model = AutoModelForObjectDetection.from_pretrained(tmp_path / "out")
-    assert type(model) is PEYolosForObjectDetection
-    assert (model.config.position_grid, model.config.num_labels) == ((2, 3), 5)
-    assert torch.equal(model.peyolos.embeddings.detection_tokens, torch.ones(1, 3, 8))
+def run(*arguments: object) -> int:
+    return main(["convert", *map(str, arguments)])
+
+
+def only_line(capsys) -> str:
+    """The one line on the standard error, without bars."""
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("hipmr: error: ")]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("encryption", "position", "patch_size"),
+    [(SHUFFLING, "reference", 16), (MIXING, "absolute", 8), (MixingUp(patch_size=16), "absolute", 8)],
+    ids=["RS", "MI", "MI of any size"],
+)
+def test_the_settings_go_along_and_choose_what_they_imply(
+    encryption, position, patch_size, vit, tmp_path, capsys
+):
+    encryption.save_pretrained(tmp_path / "data")
+    assert run(vit, "--encryption", tmp_path / "data", "--output-dir", tmp_path / "out") == 0
+    shown = capsys.readouterr()
+    assert "random weights: train the checkpoint" in shown.out
+    assert Encryption.from_pretrained(tmp_path / "out") == encryption
+    config = AutoModelForImageClassification.from_pretrained(tmp_path / "out").config
+    assert (config.position_encoding, config.patch_size) == (position, patch_size)
     processor = AutoImageProcessor.from_pretrained(tmp_path / "out")
-    assert type(processor) is PEYolosImageProcessorPil and processor.patch_size == 4
-    assert list(processor.image_mean) == [0.485, 0.456, 0.406]
+    size = processor.encrypted_size and tuple(processor.encrypted_size)
+    assert (processor.patch_size, size) == (patch_size, encryption.encrypted_size)
 
 
-def test_a_yolos_becomes_a_detector_with_its_heads(tmp_path, capsys):
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-    config = YolosConfig(**sizes, image_size=[32, 48], patch_size=16, num_detection_tokens=5, num_labels=3)
-    yolos = YolosForObjectDetection(config)
-    yolos.save_pretrained(tmp_path / "yolos")
-    command = ("convert", tmp_path / "yolos", "--architecture", "peyolos", "--output-dir", tmp_path / "out")
-    assert run(*command, "--image-size", 16, 24) == 0
-    assert "new: 4\n    peyolos.embeddings.patch_embeddings." in capsys.readouterr().out
-    model = AutoModelForObjectDetection.from_pretrained(tmp_path / "out")
-    assert type(model) is PEYolosForObjectDetection and model.config.position_grid == (2, 3)
-    for ours, theirs in zip(
-        model.bbox_predictor.parameters(), yolos.bbox_predictor.parameters(), strict=True
-    ):
-        assert torch.equal(ours, theirs)
+def test_training_goes_on_from_it_without_a_table_of_mismatches(vit, tmp_path, capfd, caplog):
+    """Only the head for other classes is new, and one line says so."""
+    MIXING.save_pretrained(tmp_path / "data")
+    assert run(vit, "--encryption", tmp_path / "data", "--output-dir", tmp_path / "out") == 0
+    capfd.readouterr()
+    model, _ = build_pevit(MIXING, checkpoint=str(tmp_path / "out"), num_labels=5)
+    shown = "".join(capfd.readouterr())
+    assert "MISMATCH" not in shown and "LOAD REPORT" not in shown
+    (record,) = [record for record in caplog.records if record.name.startswith("hipmr_hf")]
+    assert "as expected, 2 parameters are new" in record.getMessage()
+    assert "classifier.bias, classifier.weight" in record.getMessage()
+    assert model.classifier.out_features == 5
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--num-heads", "2"), "--image-size: got none, but a detector's position grid needs"),
-        (("--image-size", "8", "12"), "--num-heads: a state dict cannot tell it, got None"),
-        (("--num-heads", "2", "--image-size", "8", "16"), "`image_size` must have 6 patches of 4 pixels"),
-        (("--num-heads", "3", "--image-size", "8", "12"), "`hidden_size` must be a multiple"),
+def test_a_detector_takes_size_and_patches_from_the_settings(vit, tmp_path):
+    MIXING.save_pretrained(tmp_path / "data")
+    command = (vit, "--architecture", "peyolos", "--encryption", tmp_path / "data")
+    assert run(*command, "--output-dir", tmp_path / "out") == 0
+    config = AutoModelForObjectDetection.from_pretrained(tmp_path / "out").config
+    assert (config.image_size, config.patch_size) == ([32, 32], 8)
+    assert list(AutoImageProcessor.from_pretrained(tmp_path / "out").encrypted_size) == [32, 32]
+    assert Encryption.from_pretrained(tmp_path / "out") == MIXING
+
+
+def test_what_does_not_go_together_is_one_line(vit, tmp_path, capsys):
+    SHUFFLING.save_pretrained(tmp_path / "rs")
+    BertConfig().save_pretrained(tmp_path / "bert")
+    (tmp_path / "unknown").mkdir()
+    (tmp_path / "unknown" / "config.json").write_text('{"model_type": "nobody knows"}')
+    (tmp_path / "torn.safetensors").write_bytes(b"torn")
+    torch.save({"weight": torch.ones(1)}, tmp_path / "other.pth")
+    out = ("--output-dir", tmp_path / "out")
+    for command, message in (
         (
-            ("--position-encoding", "none"),
-            "--position-encoding: got none, but a detector always has positions",
+            (vit, "--architecture", "peyolos", "--encryption", tmp_path / "rs"),
+            "--encryption: .* was shuffled",
         ),
-    ],
-)
-def test_what_a_published_detector_lacks_is_told(options, message, tmp_path, capsys):
-    torch.save(published_detector(), tmp_path / "detector.pth")
-    command = ("convert", tmp_path / "detector.pth", "--architecture", "peyolos", *options)
-    assert run(*command, "--output-dir", tmp_path / "out") == 2
-    assert message in only_error(capsys)
-    assert not list(tmp_path.glob("*out*"))
+        ((vit, "--encryption", tmp_path / "bert"), "no encryption_config.json"),
+        ((tmp_path / "bert",), "of model type 'bert'"),
+        ((tmp_path / "unknown",), "checkpoint: .*unknown is none that transformers reads"),
+        ((tmp_path / "nowhere",), "checkpoint: .*nowhere is none that transformers reads"),
+        ((tmp_path / "torn.safetensors", "--num-heads", 2), "torn.safetensors cannot be read"),
+        ((tmp_path / "other.pth", "--num-heads", 2), "is no PEViT of the published program"),
+    ):
+        assert run(*command, *out) == 2
+        line = only_line(capsys)
+        assert re.search(message, line), line
+    assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("architecture", "options", "flag"),
-    [
-        ("pevit", ("--image-size", "16"), "--image-size"),
-        ("peyolos", ("--image-size", "16", "24", "--num-heads", "2"), "--num-heads"),
-    ],
-)
-def test_what_the_config_of_a_checkpoint_tells_is_refused(architecture, options, flag, tmp_path, capsys):
-    command = ("convert", "a/checkpoint", "--architecture", architecture, *options)
-    assert run(*command, "--output-dir", tmp_path / "out") == 2
-    assert f"{flag}: a checkpoint of transformers tells it in its config" in only_error(capsys)
+def test_a_mistake_of_ours_is_not_taken_for_the_users(vit, tmp_path, monkeypatch, capsys):
+    def broken(*arguments, **settings):
+        raise ValueError("too many values to unpack")
+
+    monkeypatch.setattr(convert_transformers, "_config_for", broken)
+    assert run(vit, "--output-dir", tmp_path / "out") == 1
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown and "mistake of the program" in shown

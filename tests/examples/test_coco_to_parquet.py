@@ -27,7 +27,7 @@ def test_cocos_files_become_columns_that_can_be_encrypted(example, monkeypatch, 
     command = ["coco_to_parquet.py", "--images", str(tmp_path / "images"), "--split", "train"]
     command += ["--annotations", str(tmp_path / "instances.json"), "--images_per_file", "2"]
     monkeypatch.setattr(sys, "argv", [*command, "--output_dir", str(tmp_path / "plain")])
-    example("coco_to_parquet.py").main()
+    example("owner/coco_to_parquet.py").main()
 
     assert len(list((tmp_path / "plain" / "data").iterdir())) == 2
     rows = load_dataset(str(tmp_path / "plain"), cache_dir=str(tmp_path / "cache"))["train"]

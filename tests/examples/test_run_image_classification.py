@@ -1,13 +1,17 @@
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
+from datasets import load_dataset
 from example_helpers import EXAMPLES, MIXING, SHUFFLING, TINY_MODEL, results
 from safetensors.torch import load_file
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ViTForImageClassification
 
 from hipmr_hf import Encryption, PEViTForImageClassification, PEViTForImageClassificationWithTeacher
+from hipmr_hf.errors import InputValueError
 
 SCRIPT = "run_image_classification.py"
 TWO_STEPS = [
@@ -151,6 +155,8 @@ def test_a_run_resumed_from_a_checkpoint_ends_with_the_same_weights(example, fol
         "steps",
         "--save_steps",
         3,
+        "--save_total_limit",
+        2,
         "--ema_decay",
         0.5,
         "--turns",
@@ -162,6 +168,73 @@ def test_a_run_resumed_from_a_checkpoint_ends_with_the_same_weights(example, fol
 
     whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "resumed"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_finished_run_keeps_its_weights_once_and_can_go_on(example, folders, tmp_path):
+    """The model and its only checkpoint share one file; more steps write other ones."""
+    saving = ["--save_strategy", "steps", "--save_steps", 1, "--lr_scheduler_type", "constant"]
+    run(example, folders["rs"], tmp_path, *saving)
+    (checkpoint,) = tmp_path.glob("checkpoint-*")
+    assert checkpoint.name == "checkpoint-2" and (checkpoint / "optimizer.pt").exists()
+    weights = tmp_path / "model.safetensors"
+    assert (checkpoint / "model.safetensors").samefile(weights)
+    before = {name: value.clone() for name, value in load_file(weights).items()}
+    metrics = run(example, folders["rs"], tmp_path, *saving, "--max_steps", 3)
+    assert metrics["epoch"] == pytest.approx(3 / 8)
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-3"]
+    assert any(not torch.equal(before[name], value) for name, value in load_file(weights).items())
+
+
+def test_without_a_second_split_a_share_is_held_out(example, folders, tmp_path):
+    """As of a folder of classes without `test`."""
+    rows = load_dataset(str(folders["rs"]), split="train", cache_dir=str(tmp_path / "cache"))
+    rows.to_parquet(tmp_path / "rs" / "data" / "train-00000-of-00001.parquet")
+    shutil.copy(folders["rs"] / "encryption_config.json", tmp_path / "rs")
+    with pytest.raises(InputValueError, match=r"only 'train'; .* with --validation_fraction 0.1"):
+        run(example, tmp_path / "rs", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    metrics = run(example, tmp_path / "rs", tmp_path / "out", "--validation_fraction", 0.25)
+    assert metrics["eval_accuracy"] * 16 == pytest.approx(round(metrics["eval_accuracy"] * 16))
+    with pytest.raises(InputValueError, match=r"--validation_fraction: got 1\.5, expected a share"):
+        run(example, tmp_path / "rs", tmp_path / "out", "--validation_fraction", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--eval_split", "tset"], "--eval_split: got 'tset', but the dataset has only"),
+        (["--label_column", "teacher_logits"], "--label_column: 'teacher_logits' is of type List"),
+        (["--position_encoding", "somewhere"], "Field 'position_encoding' expected one of"),
+        (["--eval_splits", "test"], "unknown argument --eval_splits, did you mean --eval_split?"),
+        (["--turns", "some"], "argument --turns: invalid choice"),
+        (["--load_best_model_at_end"], "requires the save and eval strategy to match"),
+    ],
+)
+def test_what_the_user_can_mend_is_told_in_one_line(folders, tmp_path, arguments, message):
+    command = [sys.executable, str(EXAMPLES / SCRIPT), "--dataset_name", str(folders["rs"]), *TWO_STEPS]
+    command += ["--output_dir", str(tmp_path / "out"), "--use_cpu", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"{SCRIPT}: error: ")]
+    assert message in line and not (tmp_path / "out").exists()
+
+
+def test_of_two_processes_one_tells_it(launch, folders, tmp_path):
+    options = ["--dataset_name", folders["rs"], "--output_dir", tmp_path / "out", "--eval_split", "tset"]
+    done = launch(SCRIPT, *options, *TWO_STEPS, num_processes=2, check=False)
+    assert done.returncode != 0 and done.stderr.count(f"{SCRIPT}: error: ") == 1
+    assert f'{SCRIPT}", line' not in done.stderr  # what else stands there is the launcher's own
+
+
+def test_help_lists_our_options_before_those_of_trainer():
+    command = [sys.executable, str(EXAMPLES / SCRIPT), "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True).stdout
+    titles = [
+        line for line in shown.splitlines() if line.endswith(":") and not line.startswith((" ", "usage"))
+    ]
+    trainers = "training (transformers.TrainingArguments):"
+    assert titles == ["options:", "data:", "model:", "recipe:", trainers]
+    assert shown.index("--turns {") < shown.index(trainers) < shown.index("--weight_decay WEIGHT_DECAY, ")
 
 
 def test_averaged_weights_are_the_average(example, folders, tmp_path):

@@ -1,4 +1,3 @@
-import shutil
 import subprocess
 import sys
 
@@ -51,7 +50,7 @@ def folders(tmp_path_factory):
 def test_two_processes_train_and_evaluate_every_image(launch, folders, tmp_path):
     launch(
         SCRIPT,
-        *("--dataset_name", folders / "mi", "--plain_dataset", folders / "plain", "--output_dir", tmp_path),
+        *("--dataset_name", folders / "mi", "--output_dir", tmp_path),
         *("--gradient_accumulation_steps", "2", "--use_mid_position_embeddings", "true"),
         *TWO_STEPS,
         *TINY_MODEL,
@@ -61,7 +60,7 @@ def test_two_processes_train_and_evaluate_every_image(launch, folders, tmp_path)
     assert (scores["world_size"], scores["eval_images"]) == (2, 11)
     assert 0 <= scores["eval_map"] <= scores["eval_map_50"] <= 1 and "eval_map_7" in scores
     assert Encryption.from_pretrained(tmp_path) == MIXING
-    assert Image.open(tmp_path / "detections.png").size[0] > 4 * 448  # four columns, enlarged
+    assert Image.open(tmp_path / "detections.png").size == (4 * 7 * 64 + 3 * 6, 7 * 48)  # columns, enlarged
     model = AutoModelForObjectDetection.from_pretrained(tmp_path)
     assert isinstance(model, PEYolosForObjectDetection) and model.config.position_grid == (6, 8)
     assert AutoImageProcessor.from_pretrained(tmp_path).patch_size == 4
@@ -70,31 +69,31 @@ def test_two_processes_train_and_evaluate_every_image(launch, folders, tmp_path)
     assert len(detector(Encryption.from_pretrained(tmp_path)(plain), threshold=0.0)) == 9
 
 
-def test_the_baseline_trains_on_plain_images_and_a_checkpoint_goes_on(example, folders, tmp_path):
-    options = ["--use_cpu", "--disable_tqdm", "true", "--draw", "1", *TWO_STEPS]
-    data = ["--dataset_name", str(folders / "mi"), "--plain_dataset", str(folders / "plain")]
-
-    def run(output: str, *arguments: str) -> dict:
-        module = example(SCRIPT)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                "sys.argv", [SCRIPT, *data, "--output_dir", str(tmp_path / output), *options, *arguments]
-            )
-            return module.main()
-
-    baseline = run("yolos", "--baseline", "yolos", *TINY_MODEL)
+def test_the_owner_trains_a_plain_baseline_that_a_detector_can_start_from(example, folders, tmp_path, caplog):
+    """And draws what the detector finds on plain pictures, which the builder cannot."""
+    options = ["--use_cpu", "--disable_tqdm", "true", *TWO_STEPS]
+    data = ["--dataset_name", str(folders / "plain"), "--encrypted_dataset", str(folders / "mi")]
+    plain = example("owner/train_plain_yolos.py")
+    baseline = plain.main([*data, "--output_dir", str(tmp_path / "yolos"), *options, *TINY_MODEL])
     assert baseline["eval_images"] == 11
     yolos = YolosForObjectDetection.from_pretrained(tmp_path / "yolos")
     assert yolos.vit.embeddings.detection_tokens.std() > 0.01  # not the zeros that YOLOS starts with
     assert yolos.config.image_size == [48, 64] and yolos.config.patch_size == 8
     # the detector takes over the baseline's weights; its patch embedding alone is new
-    started = ("--model_name_or_path", str(tmp_path / "yolos"), "--patch_embedding", "invariant")
-    first = run("peyolos", *started, "--learning_rate", "0")
-    assert first["eval_images"] == 11
+    data = ["--dataset_name", str(folders / "mi"), "--output_dir", str(tmp_path / "peyolos"), "--draw", "0"]
+    start = ["--model_name_or_path", str(tmp_path / "yolos"), "--learning_rate", "0"]
+    start += ["--patch_embedding", "invariant"]
+    first = example(SCRIPT).main([*data, *options, *start])
+    assert first["eval_images"] == 11 and not (tmp_path / "peyolos" / "detections.png").exists()
     peyolos = PEYolosForObjectDetection.from_pretrained(tmp_path / "peyolos")
     assert peyolos.config.patch_embedding == "invariant"
     torch.testing.assert_close(peyolos.bbox_predictor.layers[0].weight, yolos.bbox_predictor.layers[0].weight)
-    shutil.rmtree(tmp_path / "yolos")
+
+    drawing = ["--dataset_name", str(folders / "plain"), "--checkpoint", str(tmp_path / "peyolos")]
+    drawing += ["--output", str(tmp_path / "drawn.png"), "--num_images", "2", "--threshold", "0"]
+    picture = Image.open(example("owner/draw_detections.py").main(drawing))
+    assert picture.size == (2 * 7 * 64 + 6, 2 * 7 * 48 + 6)  # two columns of an encrypted and a plain picture
+    assert "as in a plain one" not in caplog.text
 
 
 @pytest.mark.slow
@@ -122,10 +121,10 @@ def test_the_papers_recipe_runs_in_two_processes_on_real_photographs(launch, sha
 
 
 def test_a_push_brings_our_card_and_no_picture(folders, tmp_path):
-    """Nor what Trainer keeps for itself: `detections.png` shows the plain images when they are given."""
+    """Nor what Trainer keeps for itself: `detections.png` shows single images."""
     with HubServer(tmp_path / "hub") as hub:
         command = [sys.executable, str(EXAMPLES / SCRIPT), "--dataset_name", str(folders / "mi")]
-        command += ["--plain_dataset", str(folders / "plain"), "--output_dir", str(tmp_path / "out")]
+        command += ["--output_dir", str(tmp_path / "out")]
         command += ["--push_to_hub", "--hub_model_id", "owner/peyolos", "--hub_token", "hf_owner"]
         command += ["--use_cpu", "--disable_tqdm", "true", "--draw", "1", *TWO_STEPS, *TINY_MODEL]
         environment = {**hub.environment("hf_owner", tmp_path / "home"), "OMP_NUM_THREADS": "1"}
@@ -133,6 +132,7 @@ def test_a_push_brings_our_card_and_no_picture(folders, tmp_path):
             command, env=environment, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == 0, done.stderr[-6000:]
+        assert f"Published: {hub.url}/owner/peyolos" in done.stdout
         files = hub.files("models", "owner/peyolos")
         assert hub.unknown == []
 

@@ -2,7 +2,7 @@ import json
 
 from transformers import HfArgumentParser
 
-SCRIPT = "run_privacy_audit.py"
+SCRIPT = "owner/run_privacy_audit.py"
 
 
 def test_three_settings_are_audited(example, tmp_path, capsys):

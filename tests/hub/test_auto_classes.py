@@ -1,10 +1,13 @@
 """Auto classes find this package's models after a plain `import hipmr_hf`, in fresh processes."""
 
+import os
+import pty
 import subprocess
 import sys
 import textwrap
 
 import pytest
+from hub_server import HubServer
 
 from hipmr_hf.models import PEViTConfig, PEViTForImageClassification, PEViTImageProcessorPil
 
@@ -58,6 +61,47 @@ def test_auto_classes_work_when_transformers_was_imported_first(checkpoint):
     output = run_python(code, checkpoint)
     assert "hipmr_hf.models.configuration_pevit" in output
     assert "hipmr_hf.models.modeling_pevit.PEViTModel" in output
+
+
+def test_a_pipeline_asks_nothing_at_a_terminal(checkpoint, tmp_path):
+    """The package's own code is used, so nobody has to say whether the checkpoint's can be trusted."""
+    code = """
+    import sys, hipmr_hf
+    from transformers import pipeline
+    for place in sys.argv[1:]:
+        classify = pipeline("image-classification", model=place, device="cpu")
+        print(type(classify.model).__module__, type(classify.image_processor).__module__)
+    """
+    with HubServer(tmp_path / "hub") as hub:
+        environment = {**hub.environment("hf_owner", tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+        push = "import sys, hipmr_hf\nfrom huggingface_hub import HfApi\nHfApi().create_repo('owner/pevit')\n"
+        push += "HfApi().upload_folder(repo_id='owner/pevit', folder_path=sys.argv[1])"
+        subprocess.run([sys.executable, "-c", push, checkpoint], env=environment, check=True, timeout=120)
+        shown = at_a_terminal(textwrap.dedent(code), checkpoint, "owner/pevit", environment=environment)
+    assert shown.count("hipmr_hf.models.modeling_pevit hipmr_hf.models.image_processing_pevit") == 2, shown
+    assert "custom code" not in shown and "[y/N]" not in shown
+
+
+def at_a_terminal(code: str, *arguments: object, environment: dict[str, str]) -> str:
+    """Run code where standard input is a terminal at which nobody answers."""
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        done = subprocess.run(
+            command,
+            env={**os.environ, **environment},
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def test_broken_models_warn_and_leave_transformers_working(tmp_path):

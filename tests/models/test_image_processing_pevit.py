@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, ViTImageProcessorPil
+from transformers import AutoImageProcessor, ViTImageProcessorPil, pipeline
 
-from hipmr_hf.models import PEViTConfig, PEViTImageProcessorPil
+from hipmr_hf import MixingUp, RandomShuffling
+from hipmr_hf.leaks import borders
+from hipmr_hf.models import PEViTConfig, PEViTForImageClassification, PEViTImageProcessorPil
+from hipmr_hf.models.image_processing_pevit import border_ratio, logger
 
 
 @pytest.fixture
@@ -101,5 +104,69 @@ def test_settings_survive_saving_and_hold_nothing_else(tmp_path):
     reloaded = AutoImageProcessor.from_pretrained(tmp_path)
     assert type(reloaded) is PEViTImageProcessorPil
     assert (reloaded.patch_size, list(reloaded.image_mean)) == (8, [0.1, 0.2, 0.3])
-    names = "auto_map do_convert_rgb do_normalize do_rescale image_mean image_processor_type image_std"
-    assert sorted(stored) == [*names.split(), "patch_size", "rescale_factor"]
+    names = "do_convert_rgb do_normalize do_rescale image_mean image_std patch_size rescale_factor"
+    assert sorted(stored) == names.split()
+
+
+# Plain pictures
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    """What is warned of, each time, however often the process has said it before."""
+    told = []
+    monkeypatch.setattr(logger, "warning_once", told.append)
+    return told
+
+
+def test_the_encrypted_size_is_saved_and_any_other_size_is_refused(tmp_path):
+    encryption = RandomShuffling(image_size=32, patch_size=8, drop_ratio=0.5)
+    size = {"patch_size": encryption.encrypted_patch_size, "encrypted_size": encryption.encrypted_size}
+    PEViTImageProcessorPil(**size).save_pretrained(tmp_path)
+    processor = PEViTImageProcessorPil.from_pretrained(tmp_path)
+    assert list(processor.encrypted_size) == [16, 32]
+    assert processor(np.zeros((16, 32, 3), np.uint8)).pixel_values[0].shape == (3, 16, 32)
+    with pytest.raises(ValueError, match=r"is 32x16 pixels .*this model is 16x32, so it is plain.*settings"):
+        processor(np.zeros((32, 16, 3), np.uint8))
+
+
+@pytest.mark.parametrize("size", [(16,), (16, 20), (0, 16)])
+def test_an_encrypted_size_of_broken_patches_is_refused(size):
+    with pytest.raises(ValueError, match=r"`encrypted_size` must be .* in whole patches of 8 pixels, got"):
+        PEViTImageProcessorPil(patch_size=8, encrypted_size=size)
+
+
+ENCRYPTIONS = (RandomShuffling(), RandomShuffling(sub_patch_grid=2), MixingUp(image_size=224))
+
+
+@pytest.mark.parametrize("encryption", ENCRYPTIONS, ids=["RS", "RS+MI", "MI"])
+def test_a_plain_photograph_is_warned_of_and_its_encryption_is_not(photo, encryption, warnings):
+    processor = PEViTImageProcessorPil(patch_size=encryption.encrypted_patch_size)
+    processor([encryption(photo)] * 3)
+    assert warnings == []
+    processor([MixingUp(image_size=encryption.encrypted_size, patch_size=8).prepare(photo)] * 3)
+    assert len(warnings) == 1 and "continue each other, as in a plain one" in warnings[0]
+
+
+@pytest.mark.parametrize("patch_size", [2, 8, 16, 56, 224])
+def test_borders_are_judged_as_the_search_for_leaks_judges_them(photo, patch_size):
+    """The files of `models` travel to the Hub alone, so what is measured stands in both places."""
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    for pixels in (photo[:224, :224], RandomShuffling()(photo), noise, np.zeros((224, 224, 3), np.uint8)):
+        expected = borders.border_ratio(np.ascontiguousarray(pixels), patch_size)
+        found = border_ratio(np.ascontiguousarray(pixels.transpose(2, 0, 1)), patch_size)
+        assert found == (None if expected is None else pytest.approx(expected, rel=1e-5))
+
+
+def test_the_pipeline_refuses_a_photograph_and_warns_of_a_cropped_one(photo, tmp_path, warnings):
+    encryption = RandomShuffling()
+    config = PEViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, num_labels=3)
+    PEViTForImageClassification(config).save_pretrained(tmp_path)
+    PEViTImageProcessorPil(encrypted_size=encryption.encrypted_size).save_pretrained(tmp_path)
+    classify = pipeline("image-classification", model=str(tmp_path), device="cpu")
+    plain = Image.fromarray(photo)
+    with pytest.raises(ValueError, match="so it is plain, or was encrypted in another way"):
+        classify(plain.crop((0, 0, 640, 416)))
+    assert len(classify(encryption(plain))) == 3 and warnings == []
+    assert len(classify(Image.fromarray(encryption.prepare(plain)))) == 3
+    assert len(warnings) == 1

@@ -8,6 +8,7 @@ from hipmr_hf import (
     PEViTForImageClassificationWithTeacher,
     RandomShuffling,
 )
+from hipmr_hf.errors import InputValueError
 from hipmr_hf.training.classification import (
     build_pevit,
     build_vit_baseline,
@@ -123,3 +124,37 @@ def test_a_dataset_that_the_model_was_not_trained_on_is_refused(tmp_path):
     assert load_encryption(tmp_path / "data") == RandomShuffling()
     with pytest.raises(ValueError, match=r"interval=0.*but .* was trained on .*interval=2"):
         load_encryption(tmp_path / "data", model_name=tmp_path / "model")
+
+
+# Arguments that a config does not have
+
+
+@pytest.mark.parametrize("unknown", [1, None])
+@pytest.mark.parametrize("checkpoint", [None, "somewhere"])
+def test_unknown_arguments_are_refused(unknown, checkpoint):
+    with pytest.raises(
+        InputValueError, match=r"unknown: PEViTConfig has no such argument, allowed are .*hidden_"
+    ):
+        build_pevit(HARDENED, checkpoint=checkpoint, unknown=unknown)
+    with pytest.raises(InputValueError, match=r"postion_encoding: .*did you mean position_encoding\?"):
+        pevit_config_for(HARDENED, postion_encoding="none")
+    with pytest.raises(InputValueError, match="patch_drop_rate: ViTConfig has no such argument"):
+        build_vit_baseline((64, 64), 16, patch_drop_rate=0.5)
+
+
+def test_a_value_that_the_config_refuses_is_an_error_of_whoever_gave_it():
+    with pytest.raises(
+        InputValueError, match=r"^Field 'position_encoding' expected one of .*, got somewhere$"
+    ):
+        pevit_config_for(HARDENED, position_encoding="somewhere")
+    with pytest.raises(InputValueError, match=r"^`hidden_size` must be a multiple of `num_attention_heads`"):
+        build_pevit(HARDENED, hidden_size=31)
+
+
+def test_the_processor_knows_the_size_of_every_encrypted_image(tmp_path):
+    model, processor = build_pevit(HARDENED, **SMALL, num_labels=3)
+    assert processor.encrypted_size == HARDENED.encrypted_size == (12, 24)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    again, processor = build_pevit(MixingUp(patch_size=12), checkpoint=str(tmp_path))
+    assert again.config.patch_size == 6 and processor.encrypted_size is None

@@ -12,16 +12,15 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import EvalPrediction, TrainingArguments
 
-from hipmr_hf import MixingUp, RandomShuffling
+from hipmr_hf import MixingUp
 from hipmr_hf.models import PEYolosImageProcessorPil
 from hipmr_hf.training.detection import (
     DetectionCollator,
     DetectionEvaluation,
     DetectionTrainer,
-    build_peyolos,
-    build_yolos_baseline,
 )
 from hipmr_hf.training.detection_augmentation import DetectionAugmentation
+from hipmr_hf.training.detectors import build_peyolos
 from hipmr_hf.training.digit_scenes import digit_scenes
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -90,25 +89,17 @@ def test_new_parameters_learn_ten_times_as_fast_and_only_matrices_decay(tmp_path
     assert sum(len(group["params"]) for group in trainer.create_optimizer().param_groups) == len(names)
 
 
-# Models
-
-
-def test_boxes_need_mixing_up():
-    with pytest.raises(ValueError, match="boxes mean nothing once the patches are shuffled"):
-        build_peyolos(RandomShuffling(image_size=32, patch_size=8), (32, 32))
-
-
-def test_the_baselines_queries_differ():
-    model, processor = build_yolos_baseline(
-        MixingUp(patch_size=8), (16, 24), num_detection_tokens=7, num_labels=3, **TINY
-    )
-    assert (model.config.image_size, model.config.patch_size) == ([32, 48], 8)
-    assert processor.patch_size == 8 and model.config.num_labels == 3
-    boxes = model.eval()(torch.randn(1, 3, 32, 48)).pred_boxes[0]
-    assert torch.cdist(boxes, boxes).fill_diagonal_(1).min() > 1e-6
-
-
 # Batches
+
+
+def test_a_cropped_image_trains_though_the_encryption_makes_no_such_size():
+    processor = PEYolosImageProcessorPil(patch_size=8, encrypted_size=(16, 24))
+    row = {"image": Image.new("RGB", (24, 16)), "objects": {"bbox": [], "category": []}, "image_id": 0}
+    cropping = DetectionAugmentation(8, crop=1.0, smallest_crop=0.1, random=np.random.default_rng(0))
+    shapes = {tuple(DetectionCollator(processor, cropping)([row])["pixel_values"].shape) for _ in range(9)}
+    assert len(shapes) > 1
+    with pytest.raises(ValueError, match="every encrypted image of this model is 16x24"):
+        DetectionCollator(processor)([{**row, "image": Image.new("RGB", (24, 8))}])
 
 
 def test_a_batch_holds_images_of_several_sizes_with_their_boxes():

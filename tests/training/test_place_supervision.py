@@ -1,7 +1,7 @@
 import torch
 
 from hipmr_hf import MixingUp
-from hipmr_hf.training.detection import build_peyolos, build_yolos_baseline
+from hipmr_hf.training.detectors import build_peyolos, build_yolos_baseline
 from hipmr_hf.training.place_supervision import (
     detection_places,
     grid_places,

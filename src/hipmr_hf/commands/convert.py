@@ -1,6 +1,8 @@
 """`hipmr convert`: take over weights that others trained."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import InputValueError, check_extra
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from ..encryption import Encryption
     from ..models import PEViTImageProcessorPil
     from ..models.convert_official import ConversionReport
 
@@ -39,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pevit, from a ViT or DeiT; or peyolos, from these, a PEViT or a YOLOS. Default: pevit.",
     )
     parser.add_argument(
+        "--encryption",
+        metavar="DIR_OR_REPO",
+        help="Encrypted dataset that it will be trained on: its settings go with the checkpoint, and choose "
+        "patch width, position encoding and, where they fix it, the size of the images.",
+    )
+    parser.add_argument(
         "--num-heads", type=int, metavar="N", help="Attention heads; only a .pth or .safetensors needs it."
     )
     parser.add_argument(
@@ -46,14 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="PIXELS",
-        help="Height and width of the encrypted images the position grid is for. Needed for peyolos "
-        "(for the published program half of init_pe_size), and for a published pevit where it is not square.",
+        help="Height and width of the encrypted images the position grid is for. Needed for peyolos, unless "
+        "--encryption fixes it (for the published program half of init_pe_size), and for a published pevit "
+        "where it is not square.",
     )
     parser.add_argument(
         "--position-encoding",
         choices=("reference", "none", "absolute"),
         help="For a ViT or DeiT that becomes a PEViT: what takes the place of its positions. Default: "
-        "reference, for shuffled patches; absolute keeps them, for mixed-up images.",
+        "reference, for shuffled patches; absolute keeps them, for mixed-up images, as --encryption tells.",
     )
     parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the checkpoint.")
 
@@ -62,35 +72,58 @@ def run(options: argparse.Namespace) -> None:
     """Convert, list what became of every tensor, and save model and processor."""
     from pathlib import Path
 
+    from ..encryption import Encryption
     from ..files import check_is_free
 
     check_extra("hipmr convert", "torch", "torch", "transformers")
     output_dir = Path(options.output_dir)
     check_is_free(output_dir)
-    model, processor, report = _CONVERTERS[options.architecture](options)
+    encryption = None if options.encryption is None else Encryption.from_pretrained(options.encryption)
+    with _mistakes_told():
+        model, processor, report = _CONVERTERS[options.architecture](options, encryption)
     for kind in ("taken", "dropped", "new"):
         names = getattr(report, kind)
         print(f"{kind}: {len(names)}")
         if kind != "taken":
             print("".join(f"    {name}\n" for name in names), end="")
-    _save(output_dir, model, processor)
+    _save(output_dir, model, processor, encryption)
     print(f"Checkpoint: {output_dir}")
+    if report.new:
+        print("What is new has random weights: train the checkpoint before you use it.")
 
 
-def _convert_pevit(options: argparse.Namespace) -> "Converted":
+@contextlib.contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """Tell what the checkpoint or the arguments do not allow; all else is a mistake of ours."""
+    from ..models.convert_official import ConversionError
+    from ..training.overrides import values_told
+
+    try:
+        with values_told():
+            yield
+    except ConversionError as error:
+        raise InputValueError(str(error)) from error
+
+
+def _convert_pevit(options: argparse.Namespace, encryption: "Encryption | None") -> "Converted":
     from pathlib import Path
 
     if Path(options.checkpoint).is_file():
-        return _convert_published_pevit(options)
+        return _convert_published_pevit(options, encryption)
     from ..models.convert_transformers import load_pevit_from_transformers
 
     _refuse_what_the_config_tells(options, "num_heads", "image_size")
-    return load_pevit_from_transformers(
-        options.checkpoint, position_encoding=options.position_encoding or "reference"
-    )
+    position_encoding, fitting = options.position_encoding or "reference", {}
+    if encryption is not None:
+        fitting = {"patch_size": encryption.encrypted_patch_size}
+        if encryption.strategy == "mi":
+            position_encoding = options.position_encoding or "absolute"
+        if encryption.encrypted_size is not None:
+            fitting["image_size"] = encryption.encrypted_size
+    return load_pevit_from_transformers(options.checkpoint, position_encoding=position_encoding, **fitting)
 
 
-def _convert_published_pevit(options: argparse.Namespace) -> "Converted":
+def _convert_published_pevit(options: argparse.Namespace, encryption: "Encryption | None") -> "Converted":
     from ..models import PEViTImageProcessorPil
     from ..models.convert_official import convert_pevit_state_dict, load_state_dict
 
@@ -101,10 +134,11 @@ def _convert_published_pevit(options: argparse.Namespace) -> "Converted":
         )
     size = {} if options.image_size is None else {"image_size": _height_and_width(options.image_size)}
     model, report = convert_pevit_state_dict(load_state_dict(options.checkpoint), num_heads, **size)
+    _check_patches(model, encryption)
     return model, _published_processor(PEViTImageProcessorPil, model), report
 
 
-def _convert_peyolos(options: argparse.Namespace) -> "Converted":
+def _convert_peyolos(options: argparse.Namespace, encryption: "Encryption | None") -> "Converted":
     from pathlib import Path
 
     if options.position_encoding is not None:
@@ -112,28 +146,53 @@ def _convert_peyolos(options: argparse.Namespace) -> "Converted":
             f"--position-encoding: got {options.position_encoding}, but a detector always has positions; "
             "leave it out, or convert with --architecture pevit."
         )
-    if options.image_size is None:
+    if encryption is not None and encryption.strategy == "rs":
         raise InputValueError(
-            "--image-size: got none, but a detector's position grid needs the height and width of encrypted "
-            "images; give them, for the published program half of its init_pe_size."
+            f"--encryption: {options.encryption} was shuffled, and boxes mean nothing then; name a dataset "
+            "that was mixed up (--strategy mi), or convert with --architecture pevit."
         )
-    image_size = _height_and_width(options.image_size)
+    image_size = _detectors_image_size(options, encryption)
     if Path(options.checkpoint).is_file():
-        return _convert_published_peyolos(options, image_size)
+        return _convert_published_peyolos(options, image_size, encryption)
     from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
 
     _refuse_what_the_config_tells(options, "num_heads")
-    return load_peyolos_from_transformers(options.checkpoint, image_size=image_size)
+    patch_size = {} if encryption is None else {"patch_size": encryption.encrypted_patch_size}
+    return load_peyolos_from_transformers(options.checkpoint, image_size=image_size, **patch_size)
 
 
-def _convert_published_peyolos(options: argparse.Namespace, image_size: tuple[int, int]) -> "Converted":
+def _detectors_image_size(options: argparse.Namespace, encryption: "Encryption | None") -> tuple[int, int]:
+    if options.image_size is not None:
+        return _height_and_width(options.image_size)
+    if encryption is not None and encryption.encrypted_size is not None:
+        return encryption.encrypted_size
+    raise InputValueError(
+        "--image-size: got none, but a detector's position grid needs the height and width of encrypted "
+        "images; give them, for the published program half of its init_pe_size."
+    )
+
+
+def _convert_published_peyolos(
+    options: argparse.Namespace, image_size: tuple[int, int], encryption: "Encryption | None"
+) -> "Converted":
     from ..models import PEYolosImageProcessorPil
     from ..models.convert_official import load_state_dict
     from ..models.convert_official_peyolos import convert_peyolos_state_dict
 
     num_heads = _needed_num_heads(options)
     model, report = convert_peyolos_state_dict(load_state_dict(options.checkpoint), num_heads, image_size)
+    _check_patches(model, encryption)
     return model, _published_processor(PEYolosImageProcessorPil, model), report
+
+
+def _check_patches(model: "PreTrainedModel", encryption: "Encryption | None") -> None:
+    """Refuse settings that weights of the published program, which are complete, were not trained for."""
+    trained = model.config.patch_size
+    if encryption is not None and encryption.encrypted_patch_size != trained:
+        raise InputValueError(
+            f"--encryption: its encrypted patches are {encryption.encrypted_patch_size} pixels wide, and the "
+            f"checkpoint was trained on {trained}; name a dataset with patches of that width."
+        )
 
 
 def _published_processor(
@@ -171,13 +230,21 @@ def _height_and_width(values: list[int]) -> tuple[int, int]:
     return values[0], values[-1]
 
 
-def _save(output_dir: "Path", model: "PreTrainedModel", processor: "PEViTImageProcessorPil") -> None:
+def _save(
+    output_dir: "Path",
+    model: "PreTrainedModel",
+    processor: "PEViTImageProcessorPil",
+    encryption: "Encryption | None",
+) -> None:
     from ..files import whole_folder
 
     with whole_folder(output_dir) as folder:
+        if encryption is not None:
+            processor.encrypted_size = encryption.encrypted_size
+            encryption.save_pretrained(folder)
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
 
 
-# Options in; model, processor and report out. PEYOLOS's processor is a PEViT processor too.
+# Options and settings in; model, processor and report out. PEYOLOS's processor is a PEViT processor too.
 _CONVERTERS = {"pevit": _convert_pevit, "peyolos": _convert_peyolos}

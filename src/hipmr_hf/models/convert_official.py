@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers.modeling_utils import PreTrainedModel
 
@@ -40,6 +41,10 @@ _NEEDED = (
     "blocks.0.mlp.fc1.weight",
     "norm.weight",
 )
+
+
+class ConversionError(ValueError):
+    """A checkpoint that cannot be taken over, or not with these arguments."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +80,28 @@ def load_state_dict(checkpoint: str | Path) -> dict[str, torch.Tensor]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds more than tensors and plain settings, or no state dict.
+        ConversionError: If the file holds more than tensors and plain settings, or no state dict.
     """
     path = Path(checkpoint)
     if not path.is_file():
         raise FileNotFoundError(f"`checkpoint` must be a .safetensors or .pth file, and {path} is no file.")
-    content = load_file(path) if path.suffix == ".safetensors" else _load_pickle(path)
+    content = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
     for wrapper in ("model", "state_dict"):
         content = content[wrapper] if isinstance(content, Mapping) and wrapper in content else content
     if not isinstance(content, Mapping) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
-        raise ValueError(
+        raise ConversionError(
             f"{path} holds no state dict. Expected names and tensors, bare or under 'model' or 'state_dict'."
         )
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _load_safetensors(path: Path) -> Any:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ConversionError(f"{path} cannot be read: {error}. Take it again from its source.") from error
 
 
 def _load_pickle(path: Path) -> Any:
@@ -99,7 +111,7 @@ def _load_pickle(path: Path) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a pickle can fail in many ways, and all of them mean the same here
-        raise ValueError(
+        raise ConversionError(
             f"{path} cannot be read as weights alone: {error}. It is refused because unpickling more could "
             "run code. Where you trust the file, save its state dict as .safetensors and convert that."
         ) from error
@@ -146,8 +158,8 @@ def infer_pevit_config(
             `image_size` of a position grid that is not square.
 
     Raises:
-        ValueError: If tensors are missing that every PEViT has, or for `patch_embedding="invariant"`, which
-            the program does not have.
+        ConversionError: If tensors are missing that every PEViT has, or for `patch_embedding="invariant"`,
+            which the program does not have.
 
     >>> shapes = {"cls_token": (1, 1, 8), "patch_embed.proj.weight": (8, 3, 4, 4), "norm.weight": (8,)}
     >>> shapes |= {"blocks.0.attn.qkv.weight": (24, 8), "blocks.0.mlp.fc1.weight": (32, 8)}
@@ -158,7 +170,7 @@ def infer_pevit_config(
     """
     missing = [name for name in _NEEDED if name not in state_dict]
     if missing:
-        raise ValueError(
+        raise ConversionError(
             f"`state_dict` is no PEViT of the published program: {', '.join(missing)} missing. For "
             "the detector, use the detector's converter."
         )
@@ -185,9 +197,9 @@ def infer_pevit_config(
 
 
 def refuse_invariant(overrides: Mapping[str, Any]) -> None:
-    """Raise `ValueError` for a patch embedding that no published checkpoint has the weights of."""
+    """Raise `ConversionError` for a patch embedding that no published checkpoint has the weights of."""
     if overrides.get("patch_embedding") == "invariant":
-        raise ValueError(
+        raise ConversionError(
             "`patch_embedding` 'invariant' is none of the published program's, whose weights would mean "
             "something else in it. Leave it out, or train a new model with it."
         )
@@ -214,7 +226,7 @@ def convert_pevit_state_dict(
         [`PEViTForImageClassification`], in evaluation mode; and the report.
 
     Raises:
-        ValueError: If tensors are missing that every PEViT has, or do not fit the config.
+        ConversionError: If tensors are missing that every PEViT has, or do not fit the config.
     """
     config = infer_pevit_config(state_dict, num_attention_heads, **overrides)
     distilled = "head_dist.weight" in state_dict
@@ -235,10 +247,10 @@ def convert_pevit_state_dict(
 
 
 def check_shapes(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
-    """Raise `ValueError` for a tensor that does not have the shape of the same name in `expected`."""
+    """Raise `ConversionError` for a tensor that does not have the shape of the same name in `expected`."""
     for name, tensor in weights.items():
         if tensor.shape != expected[name].shape:
-            raise ValueError(
+            raise ConversionError(
                 f"{name} has the shape {tuple(tensor.shape)}, not {tuple(expected[name].shape)}. "
                 "Pass the config's arguments that fit; for positions of a grid that is not square, "
                 "`image_size=(height, width)`."
@@ -246,6 +258,7 @@ def check_shapes(weights: Mapping[str, torch.Tensor], expected: Mapping[str, tor
 
 
 __all__ = [
+    "ConversionError",
     "ConversionReport",
     "check_shapes",
     "convert_pevit_state_dict",

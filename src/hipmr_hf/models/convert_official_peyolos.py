@@ -7,7 +7,13 @@ from typing import Any
 import torch
 
 from .configuration_peyolos import PEYolosConfig
-from .convert_official import ConversionReport, check_shapes, refuse_invariant, rename_pevit_weights
+from .convert_official import (
+    ConversionError,
+    ConversionReport,
+    check_shapes,
+    refuse_invariant,
+    rename_pevit_weights,
+)
 from .modeling_peyolos import PEYolosForObjectDetection
 
 # The backbone's other names are those of the program's classifier.
@@ -83,7 +89,7 @@ def infer_peyolos_config(
         overrides: Further arguments of [`PEYolosConfig`], such as `id2label`.
 
     Raises:
-        ValueError: If tensors are missing that every PEYOLOS has, the grid does not fit, or for
+        ConversionError: If tensors are missing that every PEYOLOS has, the grid does not fit, or for
             `patch_embedding="invariant"`, which the program does not have.
 
     >>> shapes = {"backbone.det_token": (1, 3, 8), "backbone.pos_embed": (1, 1 + 6 + 3, 8)}
@@ -97,7 +103,7 @@ def infer_peyolos_config(
     """
     missing = [name for name in _NEEDED if name not in state_dict]
     if missing:
-        raise ValueError(
+        raise ConversionError(
             f"`state_dict` is no PEYOLOS of the published program: {', '.join(missing)} missing. For the "
             "classifier, use the classifier's converter."
         )
@@ -107,7 +113,7 @@ def infer_peyolos_config(
     num_cells = state_dict["backbone.pos_embed"].shape[1] - 1 - num_detection_tokens
     height, width = image_size
     if (height // patch_size) * (width // patch_size) != num_cells:
-        raise ValueError(
+        raise ConversionError(
             f"`image_size` must have {num_cells} patches of {patch_size} pixels, got {tuple(image_size)}. "
             "Give half of the program's `init_pe_size`."
         )
@@ -146,7 +152,7 @@ def convert_peyolos_state_dict(
         The detector in evaluation mode, and what became of every tensor.
 
     Raises:
-        ValueError: As in [`infer_peyolos_config`], or if a tensor does not fit the config.
+        ConversionError: As in [`infer_peyolos_config`], or if a tensor does not fit the config.
     """
     config = infer_peyolos_config(state_dict, num_attention_heads, image_size, **overrides)
     model = PEYolosForObjectDetection(config).eval()
@@ -168,7 +174,7 @@ def fill(
         What became of every tensor.
 
     Raises:
-        ValueError: If a tensor does not have the shape that the model needs.
+        ConversionError: If a tensor does not have the shape that the model needs.
     """
     expected = model.state_dict()
     weights: dict[str, torch.Tensor] = {}

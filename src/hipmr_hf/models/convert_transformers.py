@@ -11,7 +11,7 @@ from transformers.image_processing_base import ImageProcessingMixin
 from transformers.modeling_utils import PreTrainedModel
 
 from .configuration_pevit import PEViTConfig
-from .convert_official import ConversionReport
+from .convert_official import ConversionError, ConversionReport
 from .image_processing_pevit import PEViTImageProcessorPil
 from .modeling_pevit import PEViTForImageClassification, PEViTForImageClassificationWithTeacher
 
@@ -47,7 +47,7 @@ SHARED_SETTINGS = (
 
 
 def load_pevit_from_transformers(
-    checkpoint: str, *, position_encoding: str = "reference"
+    checkpoint: str, *, position_encoding: str = "reference", **overrides: Any
 ) -> tuple[PreTrainedModel, PEViTImageProcessorPil, ConversionReport]:
     """Load a ViT or DeiT (also distilled) as the PEViT that its weights fit.
 
@@ -55,26 +55,44 @@ def load_pevit_from_transformers(
         checkpoint: folder or Hub repository of a checkpoint of `model_type` "vit" or "deit".
         position_encoding: "reference" (RPE, new and untrained) or "none" drop the positions, for shuffled
             patches; "absolute" keeps them, for mixed-up images.
+        overrides: further arguments of [`PEViTConfig`], such as `patch_size`; what does not fit any more is
+            new.
 
     Returns:
         The classifier in evaluation mode; a processor with the checkpoint's own mean and deviation; and what
         became of every tensor.
 
     Raises:
-        OSError: there is no such checkpoint.
-        ValueError: it is of another model type.
+        ConversionError: there is no such checkpoint, or it is of another model type.
     """
-    source = AutoConfig.from_pretrained(checkpoint)
+    source = source_config(checkpoint)
     _check_model_type(checkpoint, source)
     model, report = convert_transformers_state_dict(
-        _load_state_dict(checkpoint, source), source, position_encoding=position_encoding
+        _load_state_dict(checkpoint, source), source, position_encoding=position_encoding, **overrides
     )
     statistics = image_statistics(checkpoint)
     return model, PEViTImageProcessorPil(patch_size=model.config.patch_size, **statistics), report
 
 
+def source_config(checkpoint: str) -> PreTrainedConfig:
+    """Read the config of a checkpoint of transformers.
+
+    Raises:
+        ConversionError: There is no such checkpoint, or transformers does not know its model type.
+    """
+    try:
+        return AutoConfig.from_pretrained(checkpoint)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ConversionError(f"checkpoint: {checkpoint} is none that transformers reads: {said}") from error
+
+
 def convert_transformers_state_dict(
-    state_dict: Mapping[str, torch.Tensor], source: PreTrainedConfig, *, position_encoding: str = "reference"
+    state_dict: Mapping[str, torch.Tensor],
+    source: PreTrainedConfig,
+    *,
+    position_encoding: str = "reference",
+    **overrides: Any,
 ) -> tuple[PreTrainedModel, ConversionReport]:
     """Build the PEViT that a state dict of transformers' ViT or DeiT fits, with its weights.
 
@@ -82,7 +100,7 @@ def convert_transformers_state_dict(
         state_dict: tensors under the names of `ViTForImageClassification`,
             `DeiTForImageClassificationWithTeacher` and their like.
         source: the config of that model.
-        position_encoding: as in `load_pevit_from_transformers`.
+        position_encoding, overrides: as in `load_pevit_from_transformers`.
 
     Returns:
         [`PEViTForImageClassificationWithTeacher`] if there is a distillation head, else
@@ -97,7 +115,7 @@ def convert_transformers_state_dict(
     """
     kinds = (PEViTForImageClassification, PEViTForImageClassificationWithTeacher)
     distilled = "distillation_classifier.weight" in state_dict
-    model = kinds[distilled](_config_for(state_dict, source, position_encoding)).eval()
+    model = kinds[distilled](_config_for(state_dict, source, position_encoding, overrides)).eval()
     expected = model.state_dict()
     weights, dropped = {}, []
     for name, tensor in state_dict.items():
@@ -117,13 +135,16 @@ def _rename(name: str) -> str | None:
 
 
 def _config_for(
-    state_dict: Mapping[str, torch.Tensor], source: PreTrainedConfig, position_encoding: str
+    state_dict: Mapping[str, torch.Tensor],
+    source: PreTrainedConfig,
+    position_encoding: str,
+    overrides: Mapping[str, Any],
 ) -> PEViTConfig:
     settings: dict[str, Any] = {name: getattr(source, name) for name in SHARED_SETTINGS}
     if isinstance(settings["image_size"], (tuple, list)):
         settings["image_size"] = tuple(settings["image_size"])
     return PEViTConfig(
-        **settings,
+        **{**settings, **overrides},
         position_encoding=position_encoding,
         use_distillation_token="deit.embeddings.distillation_token" in state_dict,
         id2label=source.id2label,
@@ -133,7 +154,7 @@ def _config_for(
 
 def _check_model_type(checkpoint: str, source: PreTrainedConfig) -> None:
     if source.model_type not in ("vit", "deit"):
-        raise ValueError(
+        raise ConversionError(
             f"checkpoint: {checkpoint} is of model type {source.model_type!r}, allowed are 'vit' and 'deit'; "
             "a .pth or .safetensors file of the published program is given as that file."
         )
@@ -164,4 +185,5 @@ __all__ = [
     "convert_transformers_state_dict",
     "image_statistics",
     "load_pevit_from_transformers",
+    "source_config",
 ]

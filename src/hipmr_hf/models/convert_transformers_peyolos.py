@@ -4,13 +4,13 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 from transformers.modeling_utils import PreTrainedModel
 
 from .configuration_peyolos import PEYolosConfig
-from .convert_official import ConversionReport
+from .convert_official import ConversionError, ConversionReport
 from .convert_official_peyolos import fill
-from .convert_transformers import SHARED_SETTINGS, image_statistics
+from .convert_transformers import SHARED_SETTINGS, image_statistics, source_config
 from .embeddings_peyolos import PatchLayout, bicubic_weights, resize_positions
 from .image_processing_peyolos import PEYolosImageProcessorPil
 from .modeling_peyolos import PEYolosForObjectDetection
@@ -48,10 +48,9 @@ def load_peyolos_from_transformers(
         became of every tensor.
 
     Raises:
-        OSError: If there is no such checkpoint.
-        ValueError: If it is of another model type, or the sizes do not fit.
+        ConversionError: If there is no such checkpoint, it is of another model type, or the sizes do not fit.
     """
-    config = AutoConfig.from_pretrained(checkpoint)
+    config = source_config(checkpoint)
     _check_model_type(config.model_type)
     # The class that saved it also knows names of older releases.
     kind = getattr(transformers, (config.architectures or ["AutoModel"])[0], AutoModel)
@@ -82,7 +81,7 @@ def convert_to_peyolos(
         as taken although its rows for new detection tokens are new.
 
     Raises:
-        ValueError: If the source is of another model type, or a size does not fit.
+        ConversionError: If the source is of another model type, or a size does not fit.
 
     Source: paper, section on PEYOLOS; Fang et al. (YOLOS, 2021), section 3.
 
@@ -173,7 +172,7 @@ def _grid_of(config: Any) -> tuple[int, int]:
 
 def _check_model_type(model_type: str) -> None:
     if model_type not in _PREFIXES:
-        raise ValueError(
+        raise ConversionError(
             f"The source is of model type {model_type!r}, allowed are {', '.join(map(repr, _PREFIXES))}; for "
             "a .pth or .safetensors file of the published program use `convert_peyolos_state_dict`."
         )

@@ -7,7 +7,9 @@ from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, ImageInput
 from transformers.processing_utils import ImagesKwargs, Unpack
-from transformers.utils import TensorType
+from transformers.utils import TensorType, logging
+
+logger = logging.get_logger(__name__)
 
 _REFUSED = (
     "do_resize",
@@ -25,12 +27,21 @@ _HOW_TO_ENCRYPT = (
     "`MixingUp.from_pretrained(checkpoint)(image)` of hipmr_hf read them from the checkpoint's "
     "`encryption_config.json`."
 )
+# Patches of a plain picture continue each other: steps between pixels are as large across their borders as
+# inside. The median of the ratio is .99 to 1.02 for plain photographs, 1.56 to 15 for encrypted ones.
+_PLAIN_RATIO = 1.1
+# Above it an image is noise rather than a picture, and its borders tell nothing.
+_MAX_ROUGHNESS = 0.5
+_PAIRS = 4000
+# Pictures of a call that are looked at, as one alone may look plain by chance: fog, or the sky at night.
+_LOOKED_AT = 4
 
 
 class PEViTImageProcessorKwargs(ImagesKwargs, total=False):
-    """Arguments of [`PEViTImageProcessorPil`]: those of every image processor, and `patch_size` in pixels."""
+    """Arguments of [`PEViTImageProcessorPil`]: those of every image processor, and two sizes in pixels."""
 
     patch_size: int
+    encrypted_size: tuple[int, int] | list[int] | None
 
 
 class PEViTImageProcessorPil(PilBackend):
@@ -55,8 +66,8 @@ class PEViTImageProcessorPil(PilBackend):
     weights of the published program pass ImageNet's, as in DeiT's recipe.
 
     Raises:
-        ValueError: If an image is not whole patches, if a batch that is to become one tensor has several
-            sizes, or if an argument asks for resizing, cropping or padding.
+        ValueError: If an image is not whole patches or not of the encrypted size, if a batch that is to
+            become one tensor has several sizes, or if an argument asks for resizing, cropping or padding.
 
     Example:
 
@@ -69,6 +80,7 @@ class PEViTImageProcessorPil(PilBackend):
     valid_kwargs = PEViTImageProcessorKwargs
     model_input_names = ["pixel_values"]  # noqa: RUF012
     patch_size = 16
+    encrypted_size = None
     do_convert_rgb = True
     do_rescale = True
     rescale_factor = 1 / 255
@@ -81,6 +93,21 @@ class PEViTImageProcessorPil(PilBackend):
         super().__init__(**kwargs)
         if self.patch_size < 1:
             raise ValueError(f"`patch_size` must be a positive integer, got {self.patch_size}.")
+        size = self.encrypted_size
+        if size is not None and (len(size) != 2 or any(s < 1 or s % self.patch_size for s in size)):
+            raise ValueError(
+                f"`encrypted_size` must be (height, width) in whole patches of {self.patch_size} pixels, got "
+                f"{size}. Give `encryption.encrypted_size` and `encryption.encrypted_patch_size`."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings alone. Which class reads them, `config.json` tells.
+
+        Told here as well, `pipeline` looks for a video processor in the checkpoint's own code and asks
+        whether to trust it, even where this package is installed.
+        """
+        kept_out = ("auto_map", "image_processor_type")
+        return {name: value for name, value in super().to_dict().items() if name not in kept_out}
 
     def preprocess(
         self, images: ImageInput, *args: Any, **kwargs: Unpack[PEViTImageProcessorKwargs]
@@ -105,6 +132,7 @@ class PEViTImageProcessorPil(PilBackend):
         self,
         images: list[np.ndarray],
         patch_size: int,
+        encrypted_size: tuple[int, int] | list[int] | None,
         do_rescale: bool,
         rescale_factor: float,
         do_normalize: bool,
@@ -116,6 +144,8 @@ class PEViTImageProcessorPil(PilBackend):
         """`images` are (channels, height, width)."""
         for image in images:
             _check_whole_patches(image, patch_size)
+            _check_size(image, encrypted_size)
+        self._warn_of_plain_pictures(images, patch_size)
         # Both steps are one (x - shift) * scale per channel, applied to the whole batch at once.
         factor = rescale_factor if do_rescale else 1.0
         mean, std = (image_mean, image_std) if do_normalize else (0.0, 1.0)
@@ -132,6 +162,16 @@ class PEViTImageProcessorPil(PilBackend):
                 "Group the images by size, or leave `return_tensors` out to get a list."
             )
         return BatchFeature({"pixel_values": [_shift_and_scale(image, shift, scale) for image in images]})
+
+    def _warn_of_plain_pictures(self, images: list[np.ndarray], patch_size: int) -> None:
+        ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]
+        told = [ratio for ratio in ratios if ratio is not None]
+        if told and np.median(told) < _PLAIN_RATIO:
+            logger.warning_once(
+                "The patches of a picture continue each other, as in a plain one: the model's answers to "
+                "plain pictures are wrong, and whoever runs the model has been shown the picture. "
+                f"{_HOW_TO_ENCRYPT}"
+            )
 
 
 def _refuse_geometry(kwargs: dict[str, Any]) -> None:
@@ -151,6 +191,48 @@ def _check_whole_patches(image: np.ndarray, patch_size: int) -> None:
             f"{patch_size}. "
             f"{_HOW_TO_ENCRYPT}"
         )
+
+
+def _check_size(image: np.ndarray, encrypted_size: tuple[int, int] | list[int] | None) -> None:
+    height, width = image.shape[-2:]
+    if encrypted_size is not None and [height, width] != list(encrypted_size):
+        raise ValueError(
+            f"The image is {height}x{width} pixels (height x width), but every encrypted image of this model "
+            f"is {encrypted_size[0]}x{encrypted_size[1]}, so it is plain, or was encrypted in another way. "
+            f"{_HOW_TO_ENCRYPT}"
+        )
+
+
+def border_ratio(pixels: np.ndarray, patch_size: int) -> float | None:
+    """Compare the steps between neighbouring pixels across patch borders with those inside of patches.
+
+    Args:
+        pixels: (channels, height, width), whole patches.
+        patch_size: Width in pixels of a patch.
+
+    Returns:
+        About 1 for a plain picture, more for patches that do not belong together; `None` where the picture
+        cannot tell, because its patches are too small or too few, or it is noise or one colour.
+
+    >>> ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None], (3, 64, 64))
+    >>> round(border_ratio(ramp, 16), 2)
+    1.0
+    """
+    height, width = pixels.shape[1:]
+    if patch_size < 4 or height < 2 * patch_size or width < 2 * patch_size:
+        return None
+    values = pixels.astype(np.float32)
+    down, across = np.abs(np.diff(values, axis=1)), np.abs(np.diff(values, axis=2))
+    steps = np.concatenate([down.mean(axis=(0, 2)), across.mean(axis=(0, 1))])
+    at_border = np.concatenate([np.arange(1, height), np.arange(1, width)]) % patch_size == 0
+    border, inner = float(steps[at_border].mean()), float(steps[~at_border].mean())
+    # steps between pixels from anywhere; always the same ones, for the answer must not waver
+    flat = values.reshape(len(values), -1)
+    pairs = np.random.default_rng(0).integers(0, flat.shape[1], (2, _PAIRS))
+    spread = float(np.abs(flat[:, pairs[0]] - flat[:, pairs[1]]).mean())
+    if inner == 0 or inner > _MAX_ROUGHNESS * spread:
+        return None
+    return border / inner
 
 
 def _per_channel(value: float | tuple[float, ...]) -> np.ndarray:

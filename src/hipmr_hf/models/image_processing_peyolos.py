@@ -31,6 +31,9 @@ class PEYolosImageProcessorPil(PEViTImageProcessorPil):
     Args:
         patch_size (`int`, defaults to 8): Width in pixels of an encrypted patch
             (`encryption.encrypted_patch_size`).
+        encrypted_size (`(int, int)`, *optional*): Height and width in pixels of every encrypted image
+            (`encryption.encrypted_size`); `None`, where the encryption keeps each image's own size, takes any
+            whole patches.
         do_convert_rgb (`bool`, defaults to `True`): Whether to convert other image modes to RGB.
         do_rescale (`bool`, defaults to `True`): Whether to multiply by `rescale_factor`.
         rescale_factor (`float`, defaults to 1/255): From 8-bit grey levels to [0, 1].
@@ -42,8 +45,8 @@ class PEYolosImageProcessorPil(PEViTImageProcessorPil):
     For weights of the published program, of YOLOS or of DeiT pass ImageNet's mean and deviation.
 
     Raises:
-        ValueError: If an image is not whole patches, if an argument asks for resizing or cropping, or if
-            annotations do not fit the images.
+        ValueError: If an image is not whole patches or not of the encrypted size, if an argument asks for
+            resizing or cropping, or if annotations do not fit the images.
 
     Example:
 

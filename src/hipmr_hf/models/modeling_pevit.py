@@ -74,10 +74,16 @@ class PEViTPreTrainedModel(PreTrainedModel):
             init.uniform_(layer.bias, -bound, bound)
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
-        """As in transformers; where code travels with the weights, `AutoModel` finds the model in it too."""
+        """As in transformers; where code travels with the weights, Auto classes find more in it.
+
+        The model without its head, and the image processor, which says nothing about that itself.
+        """
         if self._auto_class is not None:  # transformers itself would only map the class that is saved
-            auto_map = getattr(self.config, "auto_map", None) or {}
-            self.config.auto_map = {**auto_map, "AutoModel": "modeling_pevit.PEViTModel"}
+            self.config.auto_map = {
+                **(getattr(self.config, "auto_map", None) or {}),
+                "AutoModel": "modeling_pevit.PEViTModel",
+                "AutoImageProcessor": "image_processing_pevit.PEViTImageProcessorPil",
+            }
         super().save_pretrained(*args, **kwargs)
 
     def no_weight_decay(self) -> set[str]:

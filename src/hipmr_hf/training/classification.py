@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 from transformers.image_utils import PILImageResampling
 
@@ -14,8 +13,7 @@ from ..errors import InputValueError
 from ..models.configuration_pevit import PEViTConfig
 from ..models.image_processing_pevit import PEViTImageProcessorPil
 from ..models.modeling_pevit import PEViTForImageClassification, PEViTForImageClassificationWithTeacher
-
-SIZES = ("tiny", "small", "base")
+from .overrides import given, loaded, sized
 
 
 def load_encryption(dataset_name: str, *, model_name: str | None = None) -> Encryption:
@@ -40,25 +38,6 @@ def load_encryption(dataset_name: str, *, model_name: str | None = None) -> Encr
     return encryption
 
 
-def pick_split(dataset: DatasetDict, name: str, *, argument: str) -> Dataset:
-    """Take a split of a dataset.
-
-    Raises:
-        ValueError: there is none of this name; `argument` is what named it.
-
-    Example:
-        >>> pick_split(DatasetDict(train=Dataset.from_dict({"label": [1]})), "test", argument="eval_split")
-        Traceback (most recent call last):
-        hipmr_hf.errors.InputValueError: eval_split: got 'test', but the dataset has only 'train'; ...
-    """
-    if name not in dataset:
-        has = ", ".join(map(repr, dataset))
-        raise InputValueError(
-            f"{argument}: got {name!r}, but the dataset has only {has}; name one of its splits."
-        )
-    return dataset[name]
-
-
 def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: Any) -> PEViTConfig:
     """Build the paper's PEViT for images encrypted like this.
 
@@ -71,14 +50,15 @@ def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: A
         size: "tiny", "small" or "base".
         overrides: arguments of `PEViTConfig`; None means the default.
 
+    Raises:
+        InputValueError: another size, an argument that the config does not have, or a value that it refuses.
+
     Example:
         >>> from hipmr_hf import MixingUp
         >>> config = pevit_config_for(MixingUp(image_size=224), "tiny", num_labels=10)
         >>> config.patch_size, config.position_encoding, config.patch_embedding
         (8, 'absolute', 'nonlinear')
     """
-    if size not in SIZES:
-        raise InputValueError(f"size: got {size!r}, expected one of {', '.join(map(repr, SIZES))}.")
     keeps_places = encryption.strategy == "mi"
     fitting = {
         "image_size": encryption.encrypted_size or 224 // encryption.sub_patch_grid,
@@ -86,7 +66,7 @@ def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: A
         "position_encoding": "absolute" if keeps_places else "reference",
         "patch_embedding": "nonlinear" if keeps_places else "linear",
     }
-    return getattr(PEViTConfig, size)(**{**fitting, **_given(overrides)})
+    return sized(PEViTConfig, size, **{**fitting, **given(overrides, PEViTConfig)})
 
 
 def build_pevit(
@@ -103,26 +83,29 @@ def build_pevit(
     Args:
         encryption: settings of the dataset.
         checkpoint: folder or Hub repository to go on from. Another number of classes gets a new head, and
-            another width of the encrypted patches a new patch embedding; transformers lists what is new.
+            another width of the encrypted patches a new patch embedding; one line tells what is new.
         with_teacher: build the distilled model, which also learns from a teacher's logits.
         size: as in `pevit_config_for`; unused with a checkpoint.
         attn_implementation: as in transformers.
         overrides: arguments of `PEViTConfig`; None means the default, or the checkpoint's own.
+
+    Raises:
+        InputValueError: as in `pevit_config_for`.
     """
     kind = PEViTForImageClassificationWithTeacher if with_teacher else PEViTForImageClassification
-    patch_size = encryption.encrypted_patch_size
+    sizes = {"patch_size": encryption.encrypted_patch_size, "encrypted_size": encryption.encrypted_size}
     if checkpoint is not None:
-        model = kind.from_pretrained(
+        model = loaded(
+            kind,
             checkpoint,
-            patch_size=patch_size,
+            patch_size=encryption.encrypted_patch_size,
             attn_implementation=attn_implementation,
-            ignore_mismatched_sizes=True,
-            **_given(overrides),
+            **given(overrides, PEViTConfig),
         )
-        return model, PEViTImageProcessorPil.from_pretrained(checkpoint, patch_size=patch_size)
+        return model, PEViTImageProcessorPil.from_pretrained(checkpoint, **sizes)
     config = pevit_config_for(encryption, size, **overrides)
     config._attn_implementation = attn_implementation
-    return kind(config), PEViTImageProcessorPil(patch_size=patch_size)
+    return kind(config), PEViTImageProcessorPil(**sizes)
 
 
 def build_vit_baseline(
@@ -141,6 +124,9 @@ def build_vit_baseline(
         size: the same widths, depths and heads as PEViT's.
         attn_implementation: as in transformers.
         overrides: arguments that `ViTConfig` and `PEViTConfig` share; None means the size's.
+
+    Raises:
+        InputValueError: another size, an argument that they do not share, or a value that they refuse.
     """
     shared = (
         "hidden_size",
@@ -149,9 +135,10 @@ def build_vit_baseline(
         "intermediate_size",
         "layer_norm_eps",
     )
-    preset = getattr(PEViTConfig, size)(**_given(overrides))
+    chosen = given(overrides, ViTConfig, PEViTConfig)
+    preset = sized(PEViTConfig, size, **chosen)
     same = {name: getattr(preset, name) for name in shared}
-    config = ViTConfig(**{**_given(overrides), **same}, image_size=image_size, patch_size=patch_size)
+    config = ViTConfig(**{**chosen, **same}, image_size=image_size, patch_size=patch_size)
     config._attn_implementation = attn_implementation
     height, width = image_size
     processor = ViTImageProcessorPil(
@@ -206,7 +193,3 @@ def decaying_parameters(model: PreTrainedModel) -> list[str]:
             name for name, value in model.named_parameters() if value.ndim <= 1 or name.endswith(tokens)
         }
     return [name for name, _ in model.named_parameters() if name not in exempt]
-
-
-def _given(overrides: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in overrides.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What a training script for detectors needs: fitting models, batches with boxes, Trainer, evaluation."""
+"""What a training script for detectors needs: batches with boxes, Trainer, evaluation."""
 
 from __future__ import annotations
 
@@ -8,113 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from datasets import Dataset
-from transformers import (
-    AutoConfig,
-    EvalPrediction,
-    PreTrainedModel,
-    Trainer,
-    YolosConfig,
-    YolosForObjectDetection,
-)
+from datasets import ClassLabel, Dataset
+from transformers import EvalPrediction, PreTrainedModel, Trainer
 
 from ..errors import InputValueError
+from ..layout import OBJECTS_COLUMN
 from ..metrics.mean_average_precision import MeanAveragePrecision
-from ..models.configuration_peyolos import PEYolosConfig
-from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
 from ..models.image_processing_peyolos import PEYolosImageProcessorPil
 from ..models.loss_peyolos import detection_counts, detection_loss
-from ..models.modeling_peyolos import PEYolosForObjectDetection
 from .classification import decaying_parameters
 from .place_supervision import supervise_places
 
 if TYPE_CHECKING:
-    from ..encryption.base import Encryption
     from .detection_augmentation import DetectionAugmentation
 
 Row = Mapping[str, Any]
-
-
-def build_peyolos(
-    encryption: Encryption,
-    image_size: tuple[int, int],
-    *,
-    checkpoint: str | None = None,
-    size: str = "small",
-    **overrides: Any,
-) -> tuple[PEYolosForObjectDetection, PEYolosImageProcessorPil]:
-    """Build a detector for images encrypted like this, and its processor.
-
-    Args:
-        encryption: settings of the dataset; boxes need MI.
-        image_size: (height, width) in pixels of an encrypted image, of which the position grid is made.
-        checkpoint: folder or Hub repository to start from: a PEYOLOS to go on with, or a PEViT, ViT, DeiT or
-            YOLOS for its weights.
-        size: "tiny", "small" or "base"; unused with a checkpoint.
-        overrides: arguments of `PEYolosConfig`; None means the default, or the checkpoint's own.
-
-    Raises:
-        ValueError: the patches are shuffled, so that boxes mean nothing.
-
-    Example:
-        >>> from hipmr_hf import MixingUp
-        >>> tiny = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-        >>> model, processor = build_peyolos(MixingUp(patch_size=16), (32, 48), num_labels=3, **tiny)
-        >>> model.config.position_grid, processor.patch_size
-        ((4, 6), 8)
-    """
-    if encryption.strategy != "mi":
-        raise InputValueError(
-            f"encryption: got {type(encryption).__name__}, but boxes mean nothing once the patches are "
-            "shuffled; encrypt with MixingUp."
-        )
-    given = {name: value for name, value in overrides.items() if value is not None}
-    patch_size = encryption.encrypted_patch_size
-    if checkpoint is None:
-        config = getattr(PEYolosConfig, size)(image_size=image_size, patch_size=patch_size, **given)
-        return PEYolosForObjectDetection(config), PEYolosImageProcessorPil(patch_size=patch_size)
-    if AutoConfig.from_pretrained(checkpoint).model_type == "peyolos":
-        model = PEYolosForObjectDetection.from_pretrained(checkpoint, ignore_mismatched_sizes=True, **given)
-        return model, PEYolosImageProcessorPil.from_pretrained(checkpoint)
-    model, processor, _ = load_peyolos_from_transformers(
-        checkpoint, image_size=image_size, patch_size=patch_size, **given
-    )
-    return model, processor
-
-
-def build_yolos_baseline(
-    encryption: Encryption, image_size: tuple[int, int], *, size: str = "small", **overrides: Any
-) -> tuple[YolosForObjectDetection, PEYolosImageProcessorPil]:
-    """Build transformers' YOLOS for the plain images that `encryption` would prepare, to compare with.
-
-    A YOLOS made from scratch has tokens and positions of zeros, so that all its detections stay equal; here
-    they are drawn as PEYOLOS's are.
-
-    Args:
-        encryption: settings of the encrypted dataset that it is compared on.
-        image_size: (height, width) in pixels of an encrypted image.
-        size: the same widths, depths and heads as PEYOLOS's.
-        overrides: arguments that `YolosConfig` and `PEYolosConfig` share; None means the size's.
-    """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    preset = getattr(PEYolosConfig, size)(**given)
-    shared = [field.name for field in dataclasses.fields(PEYolosConfig) if hasattr(YolosConfig, field.name)]
-    # Costs and loss coefficients are equal by default, and whole numbers there.
-    left_out = (
-        "image_size",
-        "patch_size",
-        *(name for name in shared if name.endswith(("_cost", "_loss_coefficient"))),
-    )
-    settings = {name: getattr(preset, name) for name in shared if name not in left_out}
-    names = {name: given[name] for name in ("id2label", "label2id", "num_labels") if name in given}
-    plain_size = [side * encryption.sub_patch_grid for side in image_size]
-    config = YolosConfig(**{**settings, **names}, image_size=plain_size, patch_size=encryption.patch_size)
-    model = YolosForObjectDetection(config)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(("cls_token", "detection_tokens", "position_embeddings")):
-                torch.nn.init.trunc_normal_(parameter, std=config.initializer_range)
-    return model, PEYolosImageProcessorPil(patch_size=encryption.patch_size)
 
 
 def coco_annotation(image_id: int, objects: Mapping[str, Sequence]) -> dict[str, Any]:
@@ -153,7 +61,9 @@ class DetectionCollator:
                 pixels, objects = self.augmentation(pixels, objects, shares)
             images.append(pixels)
             annotations.append(coco_annotation(row["image_id"], objects))
-        return dict(self.processor(images, annotations, return_tensors="pt"))
+        # a cropped image is not of the encryption's size any more
+        size = {} if self.augmentation is None else {"encrypted_size": None}
+        return dict(self.processor(images, annotations, return_tensors="pt", **size))
 
 
 class DetectionTrainer(Trainer):
@@ -348,3 +258,26 @@ def number_images(dataset: Dataset) -> Dataset:
     if "image_id" in dataset.column_names:
         dataset = dataset.remove_columns("image_id")
     return dataset.add_column("image_id", list(range(len(dataset))))
+
+
+def object_names(dataset: Dataset) -> list[str]:
+    """Name the classes of a split's objects.
+
+    Raises:
+        InputValueError: there are no objects, or their categories do not know their names.
+
+    Example:
+        >>> from datasets import Features, List
+        >>> features = Features({"objects": {"category": List(ClassLabel(names=["cat", "dog"]))}})
+        >>> object_names(Dataset.from_dict({"objects": []}, features=features))
+        ['cat', 'dog']
+    """
+    objects = dataset.features.get(OBJECTS_COLUMN)
+    category = getattr((objects or {}).get("category"), "feature", None)
+    if not isinstance(category, ClassLabel):
+        raise InputValueError(
+            f"--dataset_name: its columns are {list(dataset.features)}, expected {OBJECTS_COLUMN!r} with "
+            "boxes `bbox` and `category`, a list of ClassLabel, which knows its classes by name; encrypt "
+            "images that have them, and keep the column."
+        )
+    return category.names

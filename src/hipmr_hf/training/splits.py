@@ -1,0 +1,119 @@
+"""Which rows a training script trains on, and which it evaluates on."""
+
+from pathlib import Path
+
+from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
+
+from ..errors import InputValueError, MissingFileError
+from ..layout import DATA_FOLDER, split_of
+
+
+def load_splits(
+    dataset_name: str,
+    *,
+    train_split: str = "train",
+    eval_split: str = "test",
+    validation_fraction: float | None = None,
+    label_column: str | None = None,
+    seed: int = 0,
+) -> tuple[Dataset, Dataset]:
+    """Load what to train and what to evaluate on.
+
+    Args:
+        dataset_name: folder or Hub repository of a dataset.
+        train_split, eval_split: their names in it.
+        validation_fraction: share of the training split, above 0 and below 1, that is held out to evaluate
+            on, for datasets without a second split; `eval_split` is not used then.
+        label_column: classes that the held out share should hold in equal parts.
+        seed: which rows are held out.
+
+    Raises:
+        InputValueError: there is no such split; or a share that is out of range, or cannot be held out.
+        MissingFileError: there is no such dataset.
+    """
+    try:
+        shards = _shards(Path(dataset_name) / DATA_FOLDER)
+        dataset = load_dataset("parquet", data_files=shards) if shards else load_dataset(dataset_name)
+    except FileNotFoundError as error:  # those of `datasets` are of this kind too
+        raise MissingFileError(f"--dataset_name: {' '.join(str(error).split())}") from error
+    train = pick_split(dataset, train_split, argument="--train_split")
+    if validation_fraction is not None:
+        return _hold_out(train, validation_fraction, label_column, seed)
+    remedy = "or hold a share of the training split out with --validation_fraction 0.1"
+    return train, pick_split(dataset, eval_split, argument="--eval_split", remedy=remedy)
+
+
+def _shards(folder: Path) -> dict[str, list[str]]:
+    """Shards of an encrypted dataset's folder, by split.
+
+    Given as such, they are looked up in the cache by path and time. Given the folder, `datasets` takes any
+    folder of this name with the same card for it, such as the one that was encrypted here before.
+    """
+    shards: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        shards.setdefault(split_of(path.name) or "", []).append(str(path))
+    return {} if "" in shards else shards
+
+
+def pick_split(dataset: DatasetDict, name: str, *, argument: str, remedy: str = "") -> Dataset:
+    """Take a split of a dataset.
+
+    Args:
+        dataset: all of its splits.
+        name: the split's.
+        argument: what named it.
+        remedy: what else whoever named it can do.
+
+    Raises:
+        InputValueError: there is none of this name.
+
+    Example:
+        >>> pick_split(DatasetDict(train=Dataset.from_dict({"label": [1]})), "test", argument="--eval_split")
+        Traceback (most recent call last):
+        hipmr_hf.errors.InputValueError: --eval_split: got 'test', but the dataset has only 'train'; ...
+    """
+    if name not in dataset:
+        has = ", ".join(map(repr, dataset))
+        advice = ", ".join(filter(None, ["name one of its splits", remedy]))
+        raise InputValueError(f"{argument}: got {name!r}, but the dataset has only {has}; {advice}.")
+    return dataset[name]
+
+
+def class_names(dataset: Dataset, label_column: str) -> list[str]:
+    """Name the classes of a split.
+
+    Raises:
+        InputValueError: there is no such column, or it does not know its classes.
+
+    Example:
+        >>> from datasets import ClassLabel, Features
+        >>> features = Features({"label": ClassLabel(names=["cat", "dog"])})
+        >>> class_names(Dataset.from_dict({"label": [1]}, features=features), "label")
+        ['cat', 'dog']
+    """
+    feature = dataset.features.get(label_column)
+    if not isinstance(feature, ClassLabel):
+        found = "not there" if feature is None else f"of type {feature}"
+        raise InputValueError(
+            f"--label_column: {label_column!r} is {found}, expected a ClassLabel, which knows its classes by "
+            f"name; the columns are {list(dataset.features)}. The owner casts it before the encryption: "
+            f"dataset.cast_column({label_column!r}, ClassLabel(names=[...]))."
+        )
+    return feature.names
+
+
+def _hold_out(
+    train: Dataset, fraction: float, label_column: str | None, seed: int
+) -> tuple[Dataset, Dataset]:
+    if not 0 < fraction < 1:
+        raise InputValueError(
+            f"--validation_fraction: got {fraction}, expected a share above 0 and below 1, such as 0.1."
+        )
+    try:
+        halves = train.train_test_split(fraction, seed=seed, stratify_by_column=label_column)
+    except ValueError as error:  # too few rows
+        raise InputValueError(
+            f"--validation_fraction: {fraction} of {len(train)} rows cannot be held out ({error}); give "
+            "another share, or name a split with --eval_split."
+        ) from error
+    return halves["train"], halves["test"]
