@@ -41,10 +41,9 @@ from hipmr_hf.training.classification import (
     decaying_parameters,
     input_transform,
     label_names,
-    load_encryption,
 )
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import class_names, load_splits
+from hipmr_hf.training.splits import class_names, load_encryption, load_splits
 
 
 @dataclass

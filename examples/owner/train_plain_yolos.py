@@ -18,7 +18,7 @@ from transformers import TrainingArguments, set_seed
 
 from hipmr_hf import Encryption
 from hipmr_hf.encryption.boxes import move_objects
-from hipmr_hf.training.classification import label_names, load_encryption
+from hipmr_hf.training.classification import label_names
 from hipmr_hf.training.detection import (
     DetectionCollator,
     DetectionEvaluation,
@@ -30,7 +30,7 @@ from hipmr_hf.training.detection_augmentation import DetectionAugmentation
 from hipmr_hf.training.detectors import build_yolos_baseline, largest_size
 from hipmr_hf.training.place_supervision import spread_positions
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import load_splits
+from hipmr_hf.training.splits import load_encryption, load_splits
 from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 
 

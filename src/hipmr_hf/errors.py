@@ -17,6 +17,14 @@ class InputValueError(UserError, ValueError):
     """A value that is not allowed, or data that cannot be used."""
 
 
+class ImageReadingError(InputValueError):
+    """A picture that is refused: corrupt, truncated, of several frames, too large, or of an unknown mode.
+
+    The message never holds a path, a file name, metadata, or the text of PIL's own error, which may hold
+    them.
+    """
+
+
 class InputTypeError(UserError, TypeError):
     """An argument of another kind than is allowed."""
 

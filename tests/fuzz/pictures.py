@@ -10,8 +10,9 @@ import PIL.ImageCms
 import PIL.PngImagePlugin
 
 from fuzz.mutations import mutate
+from hipmr_hf.errors import ImageReadingError
 from hipmr_hf.images.chunks import foreign_parts
-from hipmr_hf.images.reading import READABLE_FORMATS, ImageReadingError, read_image
+from hipmr_hf.images.reading import READABLE_FORMATS, read_image
 
 # Stands in the metadata of the valid files; no error may quote it.
 SECRET = "john-doe-canary"

@@ -8,8 +8,9 @@ import PIL.Image
 import pytest
 from picture_files import file_of, noise
 
+from hipmr_hf.errors import ImageReadingError
 from hipmr_hf.images import formats
-from hipmr_hf.images.reading import ImageReadingError, read_image
+from hipmr_hf.images.reading import read_image
 
 HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
 

@@ -19,7 +19,8 @@ from hipmr_hf.cli import main
 from hipmr_hf.dataset.job import EncryptionJob
 from hipmr_hf.dataset.mapping import encrypt_dataset
 from hipmr_hf.dataset.rows import RowEncryption
-from hipmr_hf.images.reading import ImageReadingError, read_image
+from hipmr_hf.errors import ImageReadingError
+from hipmr_hf.images.reading import read_image
 
 MEGABYTE = 1_000_000
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")

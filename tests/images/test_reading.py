@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hipmr_hf.images.reading import ImageReadingError, read_image
+from hipmr_hf.errors import ImageReadingError
+from hipmr_hf.images.reading import read_image
 from hipmr_hf.images.writing import encode_image, warn_of_smear
 
 CANARY = "john-doe-canary"

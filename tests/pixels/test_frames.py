@@ -8,7 +8,8 @@ import pytest
 from picture_files import file_of, noise
 
 from hipmr_hf import MixingUp
-from hipmr_hf.images.reading import ImageReadingError, read_image
+from hipmr_hf.errors import ImageReadingError
+from hipmr_hf.images.reading import read_image
 
 FIRST, SECOND, SMALL = noise(32, 48), 255 - noise(32, 48), noise(8, 12)
 DISPARITY, THUMBNAIL = 0x020002, 0x010001

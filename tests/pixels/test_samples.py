@@ -9,7 +9,8 @@ import pytest
 from picture_files import GRAY, RGB, chunk, file_of, noise, png
 
 from hipmr_hf import MixingUp
-from hipmr_hf.images.reading import ImageReadingError, read_image
+from hipmr_hf.errors import ImageReadingError
+from hipmr_hf.images.reading import read_image
 from hipmr_hf.pixels import samples
 from hipmr_hf.pixels.upright import upright_pixels
 

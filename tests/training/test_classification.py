@@ -15,9 +15,9 @@ from hipmr_hf.training.classification import (
     classification_loss,
     decaying_parameters,
     label_names,
-    load_encryption,
     pevit_config_for,
 )
+from hipmr_hf.training.splits import load_encryption
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 HARDENED = RandomShuffling(image_size=64, patch_size=16, interval=4, drop_ratio=0.5, sub_patch_grid=2)

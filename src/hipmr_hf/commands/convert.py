@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-    from ..encryption import Encryption
+    from ..encryption.base import Encryption
     from ..models import PEViTImageProcessorPil
     from ..models.convert_official import ConversionReport
 
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
     """Convert, list what became of every tensor, and save model and processor."""
     from pathlib import Path
 
-    from ..encryption import Encryption
+    from ..encryption.base import Encryption
     from ..files import check_is_free
 
     check_extra("hipmr convert", "torch", "torch", "transformers")

@@ -1,25 +1,29 @@
 """Undo the encryption of a keyed dataset, for the holder of its key."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Image
 
-from ..encryption import Encryption
-from ..encryption.keys import SecretKey
-from ..errors import InputValueError, hub_told
+from ..encryption.base import Encryption
+from ..errors import ImageReadingError, InputValueError, hub_told
 from ..files import check_is_free, remove_rests, whole_folder
-from ..images.reading import ImageReadingError, read_image
+from ..images.reading import read_image
 from ..images.writing import encode_image
 from ..layout import CARD_FILE, DATA_FOLDER, NONCE_COLUMN, SETTINGS_FILE, key_id_in, shard_name, split_of
 from ..progress.bars import progress_bar
 from .picture_files import write_picture_files
 from .source import damage_told
+
+if TYPE_CHECKING:
+    from ..encryption.keys import SecretKey
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from datasets.utils.file_utils import xopen
 from ..encryption.box_formats import suspicious, to_coco
 from ..encryption.boxes import OBJECT_FIELDS, as_lists, move_objects
 from ..encryption.keys import SecretKey, new_nonce
-from ..errors import InputValueError
-from ..images.reading import ImageReadingError, read_image
+from ..errors import ImageReadingError, InputValueError
+from ..images.reading import read_image
 from ..images.writing import encode_image
 from ..layout import NONCE_COLUMN, OBJECTS_COLUMN, __version__
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import PIL.Image
 
-from ..errors import InputTypeError
-from ..pixels.refusal import ImageReadingError
+from ..errors import ImageReadingError, InputTypeError
 from ..pixels.samples import array_to_rgb
 from ..pixels.upright import check_max_pixels, decode, upright_pixels, without_pil_errors
 from .bare import bare_file

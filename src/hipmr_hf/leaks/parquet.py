@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from datasets import Features, Image
 
 from ..encryption.keys import NONCE_BYTES, SecretKey
+from ..errors import ImageReadingError
 from ..images.chunks import foreign_parts
-from ..images.reading import ImageReadingError, read_image
+from ..images.reading import read_image
 from ..layout import NONCE_COLUMN
 from .borders import PLAIN_RATIO, border_ratio
 from .column_remarks import ColumnWatch

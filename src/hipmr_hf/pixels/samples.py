@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import PIL.Image
 
-from .refusal import ImageReadingError
+from ..errors import ImageReadingError
 
 PLAIN_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from ..errors import InputValueError
+from ..errors import ImageReadingError, InputValueError
 from .frames import choose_picture
-from .refusal import ImageReadingError
 from .samples import remark, write_rgb
 
 _ORIENTATION_TAG = 0x0112

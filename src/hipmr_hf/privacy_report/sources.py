@@ -14,8 +14,8 @@ from PIL import Image as PILImage
 from ..dataset.rows import file_of
 from ..dataset.source import open_source
 from ..dataset.sources.listing import SourceOptions
-from ..errors import InputValueError
-from ..images.reading import ImageReadingError, read_image
+from ..errors import ImageReadingError, InputValueError
+from ..images.reading import read_image
 
 if TYPE_CHECKING:
     from ..dataset.sources.splits import Split

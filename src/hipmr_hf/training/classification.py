@@ -1,41 +1,22 @@
 """What a training script needs between an encrypted dataset and a model: fitting settings, inputs, loss."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 from transformers.image_utils import PILImageResampling
 
-from ..encryption.base import Encryption
-from ..errors import InputValueError
 from ..models.configuration_pevit import PEViTConfig
 from ..models.image_processing_pevit import PEViTImageProcessorPil
 from ..models.modeling_pevit import PEViTForImageClassification, PEViTForImageClassificationWithTeacher
 from .overrides import given, loaded, sized
 
-
-def load_encryption(dataset_name: str, *, model_name: str | None = None) -> Encryption:
-    """Read how a dataset was encrypted, and refuse one that a model was not trained on.
-
-    Args:
-        dataset_name: folder or Hub repository of an encrypted dataset.
-        model_name: folder or Hub repository of a checkpoint that is to be trained on, if any.
-
-    Raises:
-        FileNotFoundError: the dataset has no encryption settings.
-        ValueError: dataset and model do not fit.
-    """
-    encryption = Encryption.from_pretrained(dataset_name, repo_type="dataset")
-    if model_name is not None:
-        expected = Encryption.from_pretrained(model_name, repo_type="model")
-        if encryption != expected:
-            raise InputValueError(
-                f"dataset_name: {dataset_name} was encrypted with {encryption}, but {model_name} was trained "
-                f"on {expected}; encrypt the plain images with the model's settings, or train a new model."
-            )
-    return encryption
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
 
 
 def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: Any) -> PEViTConfig:

@@ -14,12 +14,12 @@ from transformers import EvalPrediction, PreTrainedModel, Trainer
 from ..errors import InputValueError
 from ..layout import OBJECTS_COLUMN
 from ..metrics.mean_average_precision import MeanAveragePrecision
-from ..models.image_processing_peyolos import PEYolosImageProcessorPil
 from ..models.loss_peyolos import detection_counts, detection_loss
 from .classification import decaying_parameters
 from .place_supervision import supervise_places
 
 if TYPE_CHECKING:
+    from ..models.image_processing_peyolos import PEYolosImageProcessorPil
     from .detection_augmentation import DetectionAugmentation
 
 Row = Mapping[str, Any]

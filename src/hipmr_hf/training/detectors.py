@@ -1,18 +1,22 @@
 """Detectors that fit an encrypted dataset, and the plain one that they are compared with."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from datasets import Dataset
 from transformers import AutoConfig, YolosConfig, YolosForObjectDetection
 
-from ..encryption import Encryption
 from ..errors import InputValueError
 from ..models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil
 from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
 from .overrides import given, loaded, sized, values_told
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
 
 
 class PlainYolosProcessor(PEYolosImageProcessorPil):

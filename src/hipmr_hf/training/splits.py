@@ -1,9 +1,10 @@
-"""Which rows a training script trains on, and which it evaluates on."""
+"""What a training script loads: how a dataset was encrypted, which rows to train and to evaluate on."""
 
 from pathlib import Path
 
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
+from ..encryption.base import Encryption
 from ..errors import InputValueError, MissingFileError
 from ..layout import DATA_FOLDER, split_of
 
@@ -117,3 +118,25 @@ def _hold_out(
             "another share, or name a split with --eval_split."
         ) from error
     return halves["train"], halves["test"]
+
+
+def load_encryption(dataset_name: str, *, model_name: str | None = None) -> Encryption:
+    """Read how a dataset was encrypted, and refuse one that a model was not trained on.
+
+    Args:
+        dataset_name: folder or Hub repository of an encrypted dataset.
+        model_name: folder or Hub repository of a checkpoint that is to be trained on, if any.
+
+    Raises:
+        FileNotFoundError: the dataset has no encryption settings.
+        ValueError: dataset and model do not fit.
+    """
+    encryption = Encryption.from_pretrained(dataset_name, repo_type="dataset")
+    if model_name is not None:
+        expected = Encryption.from_pretrained(model_name, repo_type="model")
+        if encryption != expected:
+            raise InputValueError(
+                f"dataset_name: {dataset_name} was encrypted with {encryption}, but {model_name} was trained "
+                f"on {expected}; encrypt the plain images with the model's settings, or train a new model."
+            )
+    return encryption

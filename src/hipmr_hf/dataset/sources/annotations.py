@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 from datasets import ClassLabel, List, Value
 
-from ...errors import InputValueError
-from ...images.reading import ImageReadingError
+from ...errors import ImageReadingError, InputValueError
 from .kinds import suffix_of
 from .listing import Listing, split_in, split_name
 from .tree import Tree, read_file

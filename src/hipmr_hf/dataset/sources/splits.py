@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Image, IterableDataset, Value
 
-from ...errors import InputValueError
-from ...images.reading import ImageReadingError
+from ...errors import ImageReadingError, InputValueError
 from .tree import Tree, read_file
 
 # What a kill can cost, and what a worker holds at once: rows, and bytes of their files.

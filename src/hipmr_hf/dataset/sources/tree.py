@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
-from ...errors import InputValueError
-from ...images.reading import ImageReadingError
+from ...errors import ImageReadingError, InputValueError
 
 MAX_FILE_BYTES = 2**30
 """No picture file is larger; one that says so is a mistake or a trap."""
