@@ -4,6 +4,7 @@ import pytest
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from hipmr_hf.metrics import Accuracy
+from hipmr_hf.metrics.accuracy import accuracy_scores
 
 
 @pytest.fixture
@@ -58,3 +59,24 @@ def test_no_predictions_are_written_to_disk(scores, tmp_path):
     logits, labels = scores
     Accuracy(cache_dir=str(tmp_path)).compute(predictions=logits, references=labels)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "predictions", [[[np.nan, np.nan], [0.1, 0.9]], [[0.3, np.nan], [0.1, 0.9]], [np.nan, 1.0]]
+)
+def test_a_model_that_diverged_is_an_error_and_no_vote_for_the_first_class(predictions):
+    with pytest.raises(ValueError, match=r"predictions: 1 of 2 images have a score that is not a number"):
+        accuracy_scores(predictions, [0, 1])
+
+
+def test_a_metric_refuses_what_is_not_a_number_too():
+    with pytest.raises(ValueError, match="not a number"):
+        Accuracy().compute(predictions=[[np.nan, np.nan], [0.1, 0.9]], references=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references"), [([1, 2], [1]), ([], []), ([[[0.1]]], [0]), ([[0.1, 0.9]], [[1]])]
+)
+def test_predictions_and_references_that_do_not_belong_together_are_refused(predictions, references):
+    with pytest.raises(ValueError, match="predictions: got shape"):
+        accuracy_scores(predictions, references)

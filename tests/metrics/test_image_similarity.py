@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hipmr_hf.metrics.image_similarity import PSNR_LIMIT, ImageSimilarity, align, image_similarity, psnr, ssim
+from hipmr_hf.metrics import ImageSimilarity
+from hipmr_hf.metrics.image_similarity import PSNR_LIMIT, align, image_similarity, psnr, ssim
 
 
 @pytest.fixture

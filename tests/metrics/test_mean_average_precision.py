@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hipmr_hf.metrics.mean_average_precision import NAMES, MeanAveragePrecision
+from hipmr_hf.metrics import MeanAveragePrecision
+from hipmr_hf.metrics.mean_average_precision import NAMES, mean_average_precision
 
 CLASSES = ["a", "b", "c", "never"]
 
@@ -78,6 +79,21 @@ def test_the_twelve_numbers_are_those_of_pycocotools(seed):
     assert 0.05 < ours["map"] < 0.9  # so that the comparison says something
     per_class = [ours[f"map_{name}"] for name in CLASSES]
     assert per_class[-1] == -1 and np.mean(per_class[:-1]) == pytest.approx(ours["map"], abs=1e-9)
+
+
+def test_the_function_needs_no_metric_and_gives_the_same():
+    predictions, references = random_images(12)
+    result = mean_average_precision(predictions, references, class_names=CLASSES)
+    metric = MeanAveragePrecision()
+    assert result == metric.compute(predictions=predictions, references=references, class_names=CLASSES)
+
+
+@pytest.mark.parametrize("field", ["boxes", "scores"])
+def test_detections_that_are_no_numbers_are_refused(field):
+    found = {"boxes": [[0.0, 0, 1, 1]], "labels": [1], "scores": [0.5]}
+    found[field] = [[np.nan, 0, 1, 1]] if field == "boxes" else [np.nan]
+    with pytest.raises(ValueError, match=f"predictions: an image has {field} that are not finite"):
+        mean_average_precision([found], [{"boxes": [], "labels": []}])
 
 
 def test_images_added_one_by_one_and_as_tensors_give_the_same():

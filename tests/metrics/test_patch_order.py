@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hipmr_hf.metrics.patch_order import PatchOrder, chance_scores, order_scores
+from hipmr_hf.metrics import PatchOrder
+from hipmr_hf.metrics.patch_order import chance_scores, order_scores
 
 TRUTH = np.arange(16)
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from hipmr_hf.metrics.retrieval import Retrieval, retrieval_chance, retrieval_scores
+from hipmr_hf.metrics import Retrieval
+from hipmr_hf.metrics.retrieval import retrieval_chance, retrieval_scores
 
 
 def test_random_distances_score_what_chance_says():

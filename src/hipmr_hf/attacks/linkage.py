@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputValueError
+from ..metrics.retrieval import retrieval_chance, retrieval_scores
 from .base import split_mosaic
 
 if TYPE_CHECKING:
@@ -130,8 +131,6 @@ def link(
     seconds = time.process_time() - started
     if query_labels is None:
         return LinkageResult(distances, None, None, None, seconds)
-    from ..metrics.retrieval import retrieval_chance, retrieval_scores
-
     asked_labels, known_labels = np.asarray(query_labels), np.asarray(gallery_labels)
     scores = retrieval_scores(distances, asked_labels, known_labels)
     chance = retrieval_chance(asked_labels, known_labels)["top1"]

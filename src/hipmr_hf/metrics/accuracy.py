@@ -1,66 +1,56 @@
-"""Top-1 and top-5 accuracy as an `evaluate.Metric` that needs no network."""
+"""Top-1 and top-5 accuracy."""
 
-import datasets
-import evaluate
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import InputValueError
 
-_DESCRIPTION = (
-    "Share of images whose class is the best guess (accuracy) or among the five best (top_5_accuracy)."
-)
 
-_INPUTS = """
-Args:
-    predictions: logits or probabilities (num_images, num_labels), or class ids (num_images,).
-    references: class ids (num_images,).
-Returns:
-    accuracy: top-1, 0 to 1.
-    top_5_accuracy: 0 to 1; only for logits of more than five classes.
-"""
+def accuracy_scores(predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
+    """Tell the share of images whose class is the best guess, or among the five best.
 
+    Args:
+        predictions: logits or probabilities (num_images, num_labels), or class ids (num_images,).
+        references: (num_images,) class ids.
 
-class Accuracy(evaluate.Metric):
-    """Top-1 and top-5 accuracy; joins others through `evaluate.combine`.
+    Returns:
+        Shares from 0 to 1: accuracy (top-1) and, for scores of more than five classes, top_5_accuracy.
+
+    Raises:
+        ValueError: no images or another number of them, class ids that the scores do not have, or a score
+            that is not a number: a model that has diverged predicts nothing, which must not count as class 0.
 
     Example:
         >>> logits = [[0.1, 0.9, 0, 0, 0, 0], [0.6, 0.5, 0.4, 0.3, 0.2, 0.1]]
-        >>> Accuracy().compute(predictions=logits, references=[1, 4])
+        >>> accuracy_scores(logits, [1, 4])
         {'accuracy': 0.5, 'top_5_accuracy': 1.0}
     """
+    predictions, references = np.asarray(predictions), np.asarray(references)
+    _check(predictions, references)
+    if predictions.ndim == 1:
+        return {"accuracy": float((predictions == references).mean())}
+    scores = {"accuracy": float((predictions.argmax(axis=1) == references).mean())}
+    if predictions.shape[1] > 5:
+        scores["top_5_accuracy"] = float(_in_top(predictions, references, 5).mean())
+    return scores
 
-    def __init__(self, **kwargs):
-        # In memory by default: a metric needs no file of predictions that outlives the run.
-        super().__init__(**{"keep_in_memory": kwargs.get("num_process", 1) == 1, **kwargs})
 
-    def _info(self) -> evaluate.MetricInfo:
-        ids = datasets.Value("int64")
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation="",
-            inputs_description=_INPUTS,
-            features=[
-                datasets.Features(
-                    {"predictions": datasets.Sequence(datasets.Value("float32")), "references": ids}
-                ),
-                datasets.Features({"predictions": ids, "references": ids}),
-            ],
+def _check(predictions: np.ndarray, references: np.ndarray) -> None:
+    if predictions.ndim not in (1, 2) or references.shape != predictions.shape[:1] or not references.size:
+        raise InputValueError(
+            f"predictions: got shape {predictions.shape} for references of shape {references.shape}, expected "
+            "(num_images, num_labels) or (num_images,), with one class id for each of one image or more."
         )
-
-    def _compute(self, predictions: list, references: list) -> dict[str, float]:
-        predictions, references = np.asarray(predictions), np.asarray(references)
-        if predictions.ndim == 1:
-            return {"accuracy": float((predictions == references).mean())}
-        num_labels = predictions.shape[1]
-        if references.min() < 0 or references.max() >= num_labels:
-            raise InputValueError(
-                f"references: got class ids {references.min()}..{references.max()}, but the predictions have "
-                f"{num_labels} classes; check that labels and logits belong together."
-            )
-        scores = {"accuracy": float((predictions.argmax(axis=1) == references).mean())}
-        if num_labels > 5:
-            scores["top_5_accuracy"] = float(_in_top(predictions, references, 5).mean())
-        return scores
+    if lost := int(np.isnan(predictions).reshape(len(predictions), -1).any(axis=1).sum()):
+        raise InputValueError(
+            f"predictions: {lost} of {len(predictions)} images have a score that is not a number (NaN); the "
+            "model has diverged: train it anew with a lower learning rate, or take an earlier checkpoint."
+        )
+    if predictions.ndim == 2 and (references.min() < 0 or references.max() >= predictions.shape[1]):
+        raise InputValueError(
+            f"references: got class ids {references.min()}..{references.max()}, but the predictions have "
+            f"{predictions.shape[1]} classes; check that labels and logits belong together."
+        )
 
 
 def _in_top(scores: np.ndarray, references: np.ndarray, k: int) -> np.ndarray:

@@ -6,22 +6,9 @@ stands rates like noise (10 dB); so both come shift-aligned too.
 Source of SSIM: Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004, with the Gaussian window of the paper.
 """
 
-import datasets
-import evaluate
 import numpy as np
 
 from ..errors import InputValueError
-
-_DESCRIPTION = "PSNR in dB and SSIM of reconstructions against plain images, also after the best shift."
-
-_INPUTS = """
-Args:
-    predictions: uint8 images (num_images, height, width, channels).
-    references: uint8 images of the same size.
-    data_range: largest difference of two pixel values; 255 for uint8.
-Returns:
-    Means over images of psnr, ssim, psnr_aligned and ssim_aligned.
-"""
 
 PSNR_LIMIT = 100.0
 """What two equal images score, in dB; their PSNR is infinite, and a mean must stay finite."""
@@ -148,33 +135,3 @@ def _blur(image: np.ndarray) -> np.ndarray:
             for weight, offset in zip(window, offsets, strict=True)
         )
     return image
-
-
-class ImageSimilarity(evaluate.Metric):
-    """Mean of `image_similarity` over images; needs no network.
-
-    Example:
-        >>> images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-        >>> ImageSimilarity().compute(predictions=images, references=images)["ssim"]
-        1.0
-    """
-
-    def __init__(self, **kwargs):
-        # In memory by default: a metric needs no file of predictions that outlives the run.
-        super().__init__(**{"keep_in_memory": kwargs.get("num_process", 1) == 1, **kwargs})
-
-    def _info(self) -> evaluate.MetricInfo:
-        image = datasets.Sequence(datasets.Sequence(datasets.Sequence(datasets.Value("uint8"))))
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation="",
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": image, "references": image}),
-        )
-
-    def _compute(self, predictions: list, references: list, data_range: float = 255.0) -> dict[str, float]:
-        scored = [
-            image_similarity(np.asarray(found), np.asarray(plain), data_range=data_range)
-            for found, plain in zip(predictions, references, strict=True)
-        ]
-        return {name: float(np.mean([one[name] for one in scored])) for name in scored[0]}

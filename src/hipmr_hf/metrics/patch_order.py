@@ -1,4 +1,4 @@
-"""How much of the patch order an attack recovered, as plain functions and as an `evaluate.Metric`.
+"""How much of the patch order an attack recovered.
 
 Sources: the neighbour and direct comparison and the largest component are those of Cho, Avidan, Freeman, "A
 probabilistic image jigsaw puzzle solver", CVPR 2010, and Gallagher, CVPR 2012; for puzzles with missing
@@ -7,22 +7,9 @@ pieces only pairs count whose two patches were kept.
 
 import math
 
-import datasets
-import evaluate
 import numpy as np
 
 from ..errors import InputValueError
-
-_DESCRIPTION = "Share of patch neighbours, of places and of connected pieces that an attack recovered."
-
-_INPUTS = """
-Args:
-    predictions: the cells, row-major, where the attack put each patch (num_images, num_patches).
-    references: the cells where the patches really stood (num_images, num_patches).
-    shape: rows and columns of the grid of cells.
-Returns:
-    Means over images of `order_scores`, and what guessing gives under the name chance_*.
-"""
 
 _CHANCE_DRAWS = 20
 
@@ -150,35 +137,3 @@ def _largest_component(pairs: set[tuple[int, int, int]], num_patches: int) -> in
     for _, first, second in pairs:
         parent[root(first)] = root(second)
     return int(np.bincount([root(patch) for patch in range(num_patches)]).max())
-
-
-class PatchOrder(evaluate.Metric):
-    """Mean of `order_scores` over images, with what guessing gives beside it; needs no network.
-
-    Example:
-        >>> scores = PatchOrder().compute(predictions=[[0, 1, 2, 3]], references=[[0, 1, 2, 3]], shape=(2, 2))
-        >>> scores["neighbour"], scores["perfect"], scores["chance_direct"]
-        (1.0, 1.0, 0.25)
-    """
-
-    def __init__(self, **kwargs):
-        # In memory by default: a metric needs no file of predictions that outlives the run.
-        super().__init__(**{"keep_in_memory": kwargs.get("num_process", 1) == 1, **kwargs})
-
-    def _info(self) -> evaluate.MetricInfo:
-        cells = datasets.Sequence(datasets.Value("int64"))
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation="",
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": cells, "references": cells}),
-        )
-
-    def _compute(self, predictions: list, references: list, shape: tuple[int, int]) -> dict[str, float]:
-        scored = [
-            order_scores(np.asarray(found), np.asarray(truth), tuple(shape))
-            for found, truth in zip(predictions, references, strict=True)
-        ]
-        means = {name: float(np.mean([one[name] for one in scored])) for name in scored[0]}
-        chance = chance_scores(len(references[0]), tuple(shape))
-        return means | {f"chance_{name}": value for name, value in chance.items()}

@@ -1,21 +1,8 @@
-"""How often the right entry of a gallery comes first, as plain functions and as an `evaluate.Metric`."""
+"""How often the right entry of a gallery comes first."""
 
-import datasets
-import evaluate
 import numpy as np
 
 from ..errors import InputValueError
-
-_DESCRIPTION = "Share of queries whose nearest gallery entries have the query's label."
-
-_INPUTS = """
-Args:
-    predictions: distances of each query to every gallery entry (num_queries, num_gallery).
-    references: label of each query (num_queries,).
-    gallery_labels: label of each gallery entry (num_gallery,).
-Returns:
-    top1, top5 and, under the names chance_top1 and chance_top5, what guessing gives.
-"""
 
 
 def retrieval_scores(
@@ -67,35 +54,3 @@ def _same(distances: np.ndarray, query_labels: np.ndarray, gallery_labels: np.nd
             "and one column for each gallery label, at least one of both."
         )
     return np.asarray(gallery_labels)[None] == np.asarray(query_labels)[:, None]
-
-
-class Retrieval(evaluate.Metric):
-    """`retrieval_scores` with what guessing gives beside it; needs no network.
-
-    Example:
-        >>> found = Retrieval().compute(predictions=[[0.0, 1.0]], references=[1], gallery_labels=[0, 1])
-        >>> found["top1"], found["chance_top1"]
-        (0.0, 0.5)
-    """
-
-    def __init__(self, **kwargs):
-        # In memory by default: a metric needs no file of predictions that outlives the run.
-        super().__init__(**{"keep_in_memory": kwargs.get("num_process", 1) == 1, **kwargs})
-
-    def _info(self) -> evaluate.MetricInfo:
-        columns = {
-            "predictions": datasets.Sequence(datasets.Value("float64")),
-            "references": datasets.Value("int64"),
-        }
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation="",
-            inputs_description=_INPUTS,
-            features=datasets.Features(columns),
-        )
-
-    def _compute(self, predictions: list, references: list, gallery_labels: list) -> dict[str, float]:
-        queries, gallery = np.asarray(references), np.asarray(gallery_labels)
-        scores = retrieval_scores(np.asarray(predictions), queries, gallery)
-        chance = retrieval_chance(queries, gallery)
-        return scores | {f"chance_{name}": value for name, value in chance.items()}

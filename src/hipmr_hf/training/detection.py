@@ -13,7 +13,7 @@ from transformers import EvalPrediction, PreTrainedModel, Trainer
 
 from ..errors import InputValueError
 from ..layout import OBJECTS_COLUMN
-from ..metrics.mean_average_precision import MeanAveragePrecision
+from ..metrics.mean_average_precision import mean_average_precision
 from ..models.loss_peyolos import detection_counts, detection_loss
 from .classification import decaying_parameters
 from .place_supervision import supervise_places
@@ -217,10 +217,9 @@ class DetectionEvaluation:
                 f"{len(missing)} of {len(self.objects)} images were not evaluated, such as {missing[0]}; "
                 "number the rows with `number_images`."
             )
-        metric = MeanAveragePrecision()
-        result = metric.compute(
-            predictions=[found[index] for index in range(len(self.objects))],
-            references=[self._reference(objects) for objects in self.objects],
+        result = mean_average_precision(
+            [found[index] for index in range(len(self.objects))],
+            [self._reference(objects) for objects in self.objects],
             class_names=list(self.class_names),
         )
         return {**result, "images": len(found)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputValueError
+from ...metrics.patch_order import chance_scores, order_scores
 from ..base import AttackResult, check_shuffled, grid_shape, join_patches, split_mosaic
 from .annealing import anneal, layout_energy
 from .assembly import greedy_layout
@@ -171,8 +172,6 @@ def _score(
     shape: tuple[int, int],
     unary: np.ndarray | None,
 ) -> JigsawResult:
-    from ...metrics.patch_order import chance_scores, order_scores
-
     true_grid = np.full(shape[0] * shape[1], -1)
     true_grid[truth] = np.arange(len(truth))
     true_energy = layout_energy(true_grid.reshape(shape), scores, unary)

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...metrics.patch_order import chance_scores, order_scores
 from ..base import check_shuffled, encrypt_with_truth, grid_shape, join_patches, split_mosaic
 from ..jigsaw.solver import JigsawResult
 from .set_transformer import WIDTH, PatchEmbedding, set_encoder, split_batch, vary_light
@@ -107,8 +108,6 @@ class PositionAttacker:
 def _score(
     result: JigsawResult, truth: np.ndarray, shape: tuple[int, int], log_probabilities: np.ndarray
 ) -> JigsawResult:
-    from ...metrics.patch_order import chance_scores, order_scores
-
     true_energy = float(log_probabilities[np.arange(len(truth)), truth].sum())
     return dataclasses.replace(
         result,
