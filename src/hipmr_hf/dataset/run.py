@@ -102,13 +102,13 @@ def encrypt_source(
     if num_shards is not None and num_shards < 1:
         raise InputValueError(f"num_shards: got {num_shards}, allowed are whole numbers from 1.")
     check_is_free_or_unfinished(output_dir)
-    job.warn()
     keyed = _with_key(job, engine, key_file)
     places, options = tuple(map(source_path, source)), options or SourceOptions(image_column=job.image_column)
     with contextlib.ExitStack() as stack:
         pool = _pool(engine, num_proc, with_key=keyed.key is not None)
         stack.callback(pool.close)
         stack.callback(forget)
+        job.warn()
         plain = opened_source(places, options)
         for split in plain.splits.values():
             keyed.function_for(split)  # tells what is wrong with the columns

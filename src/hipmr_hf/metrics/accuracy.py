@@ -38,8 +38,8 @@ def accuracy_scores(predictions: ArrayLike, references: ArrayLike) -> dict[str, 
 def _check(predictions: np.ndarray, references: np.ndarray) -> None:
     if predictions.ndim not in (1, 2) or references.shape != predictions.shape[:1] or not references.size:
         raise InputValueError(
-            f"predictions: got shape {predictions.shape} for references of shape {references.shape}, expected "
-            "(num_images, num_labels) or (num_images,), with one class id for each of one image or more."
+            f"predictions: got shape {predictions.shape} for references of shape {references.shape}, "
+            "expected (num_images, num_labels) or (num_images,), with one class id for each of one image or more."
         )
     if lost := int(np.isnan(predictions).reshape(len(predictions), -1).any(axis=1).sum()):
         raise InputValueError(
