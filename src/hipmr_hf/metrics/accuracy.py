@@ -41,7 +41,8 @@ def _check(predictions: np.ndarray, references: np.ndarray) -> None:
             f"predictions: got shape {predictions.shape} for references of shape {references.shape}, "
             "expected (num_images, num_labels) or (num_images,), with one class id for each of one image or more."
         )
-    if lost := int(np.isnan(predictions).reshape(len(predictions), -1).any(axis=1).sum()):
+    lost = int(np.isnan(predictions).reshape(len(predictions), -1).any(axis=1).sum())
+    if lost:
         raise InputValueError(
             f"predictions: {lost} of {len(predictions)} images have a score that is not a number (NaN); the "
             "model has diverged: train it anew with a lower learning rate, or take an earlier checkpoint."
