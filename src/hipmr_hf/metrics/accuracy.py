@@ -39,7 +39,8 @@ def _check(predictions: np.ndarray, references: np.ndarray) -> None:
     if predictions.ndim not in (1, 2) or references.shape != predictions.shape[:1] or not references.size:
         raise InputValueError(
             f"predictions: got shape {predictions.shape} for references of shape {references.shape}, "
-            "expected (num_images, num_labels) or (num_images,), with one class id for each of one image or more."
+            "expected (num_images, num_labels) or (num_images,), with one class id for each of one image or "
+            "more."
         )
     lost = int(np.isnan(predictions).reshape(len(predictions), -1).any(axis=1).sum())
     if lost:
