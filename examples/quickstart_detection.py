@@ -4,8 +4,8 @@
 
 It took 3 minutes on two cores of an AMD EPYC, and 9 where others used them too. It plays every role, one
 after the other: the owner composes scenes of scikit-learn's handwritten digits and mixes them up; the builder
-trains PEYOLOS on the mixed-up ones alone, with `run_object_detection.py`; a client encrypts one more scene and
-asks the model; and the owner draws detections on plain scenes. Digits are found without being told apart,
+trains PEYOLOS on the mixed-up ones alone, with `run_object_detection.py`; a client encrypts one more scene
+and asks the model; and the owner draws detections on plain scenes. Digits are found without being told apart,
 which would take far longer than minutes.
 """
 

@@ -33,7 +33,7 @@ _PLAIN_RATIO = 1.1
 # Above it an image is noise rather than a picture, and its borders tell nothing.
 _MAX_ROUGHNESS = 0.5
 _PAIRS = 4000
-# Pictures of a call that are looked at. All must look plain, as one alone may by chance, such as a grainy sky.
+# Pictures of a call that are looked at. All must look plain, as one may by chance, such as a grainy sky.
 _LOOKED_AT = 8
 
 
