@@ -1,17 +1,16 @@
-"""The whole way on two cores in a few minutes: encrypt real images, train PEViT on them, reload it, compare.
+"""The whole way on two cores: encrypt real images, train PEViT on them, reload it, compare.
 
     python examples/quickstart.py --output_dir outputs/quickstart
 
-The images are scikit-learn's 1,797 handwritten digits. PEViT trains on the shuffled ones alone, with
-`run_image_classification.py`; the same size of plain ViT trains on the plain ones for comparison.
+It took 2 minutes and 16 seconds on two cores of an AMD EPYC. It plays every role, one after the other: the
+owner encrypts pictures, scikit-learn's 1,797 handwritten digits; the builder trains PEViT on the encrypted
+ones alone, with `run_image_classification.py`; whoever compares both has a plain ViT of the same size trained
+on the plain ones.
 """
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -28,6 +27,7 @@ import hipmr_hf
 from hipmr_hf import RandomShuffling, encrypt_dataset, save_encrypted_dataset
 from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
+from hipmr_hf.training.follow import follow
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -35,6 +35,13 @@ import matplotlib.pyplot as plt
 EXAMPLES = Path(__file__).resolve().parent
 IMAGE_SIZE, PATCH_SIZE = 32, 8
 CARD = "pevit-digits-rs"
+CAPTION = (
+    "Random shuffling moves patches and leaves what is inside of them. Here 16 patches of 8 pixels hold\n"
+    "whole strokes, so digits can still be guessed, and a jigsaw solver puts patches back. A photograph\n"
+    "has many more patches, and settings that lose pixels leave less: docs/attacks.md."
+)
+
+# The owner's side: the only one that has plain pictures
 
 
 def digits() -> DatasetDict:
@@ -57,31 +64,26 @@ def digits() -> DatasetDict:
     )
 
 
+def encrypt(plain: DatasetDict, encryption: RandomShuffling, folder: Path) -> Path:
+    return save_encrypted_dataset(encrypt_dataset(plain, encryption), encryption, folder)
+
+
+# The builder's side: encrypted pictures alone
+
+
 def train(name: str, dataset: Path, output_dir: Path, epochs: int, *arguments: str) -> Path:
     """Run the training script as a user would, in a process of its own."""
-    folder = output_dir / name
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu"]
-    command += [str(EXAMPLES / "run_image_classification.py"), "--dataset_name", str(dataset)]
+    folder, log = output_dir / name, output_dir / f"{name}.log"
+    command = [str(EXAMPLES / "run_image_classification.py"), "--dataset_name", str(dataset)]
     command += ["--output_dir", str(folder), "--do_train", "--do_eval", "--num_train_epochs", str(epochs)]
     command += ["--hidden_size", "96", "--num_hidden_layers", "4", "--num_attention_heads", "3"]
-    command += [
-        "--per_device_train_batch_size",
-        "64",
-        "--per_device_eval_batch_size",
-        "256",
-        "--turns",
-        "none",
-    ]
-    command += ["--learning_rate", "1e-3", "--weight_decay", "0.05", "--lr_scheduler_type", "cosine"]
-    command += ["--warmup_steps", "60", "--logging_strategy", "epoch", "--save_strategy", "no", "--use_cpu"]
-    command += ["--report_to", "none", *arguments]
-    environment = {**os.environ, "HF_HOME": str(output_dir / "cache"), "TOKENIZERS_PARALLELISM": "false"}
-    log = output_dir / f"{name}.log"
+    command += ["--per_device_train_batch_size", "64", "--per_device_eval_batch_size", "256"]
+    command += ["--turns", "none", "--learning_rate", "1e-3", "--weight_decay", "0.05"]
+    command += ["--lr_scheduler_type", "cosine", "--warmup_steps", "60", "--use_cpu", *arguments]
+    command += ["--logging_strategy", "epoch", "--eval_strategy", "epoch", "--save_strategy", "no"]
     print(f"training {name} for {epochs} epochs; its log is {log}", flush=True)
-    with log.open("w") as file:
-        done = subprocess.run(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise SystemExit(f"training {name} failed; the end of {log}:\n{log.read_text()[-2000:]}")
+    told = {"loss": "loss", "eval_accuracy": "accuracy"}
+    follow(command, log, epochs=epochs, metrics=told, home=output_dir / "cache")
     return folder
 
 
@@ -117,26 +119,33 @@ def write_card(model_dir: Path, encryption: RandomShuffling, vit: dict, cards_di
         (cards_dir / f"{CARD}.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
+# Whoever compares both sides
+
+
 def draw_pictures(plain: Dataset, encrypted: Dataset, path: Path) -> None:
-    figure, axes = plt.subplots(2, 8, figsize=(10, 3), layout="constrained")
+    figure, axes = plt.subplots(2, 8, figsize=(10, 3.8), layout="constrained")
     for column in range(8):
         for row, (name, dataset) in enumerate((("plain", plain), ("encrypted", encrypted))):
             axes[row, column].imshow(dataset[column]["image"], interpolation="nearest")
             axes[row, column].set(xticks=[], yticks=[])
             axes[row, 0].set_ylabel(name, fontsize=12)
         axes[0, column].set_title(f"“{plain[column]['label']}”")
+    figure.supxlabel(CAPTION, fontsize=9)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
-def draw_losses(folders: dict[str, Path], path: Path) -> None:
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+def draw_curves(folders: dict[str, Path], path: Path) -> None:
+    """Training loss and accuracy on the test images, epoch by epoch."""
+    figure, (losses, accuracies) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for name, folder in folders.items():
         history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-        points = [(entry["epoch"], entry["loss"]) for entry in history if "loss" in entry]
-        axes.plot(*zip(*points, strict=True), label=name)
-    axes.set(xlabel="epoch", ylabel="training loss", yscale="log", title="Digits: training loss")
-    axes.legend()
+        for axes, figures in ((losses, "loss"), (accuracies, "eval_accuracy")):
+            points = [(entry["epoch"], entry[figures]) for entry in history if figures in entry]
+            axes.plot(*zip(*points, strict=True), label=name)
+    losses.set(xlabel="epoch", ylabel="training loss", yscale="log", title="Digits: training loss")
+    accuracies.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1), title="Digits: accuracy on test images")
+    accuracies.legend(loc="lower right")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -153,12 +162,11 @@ def main() -> None:
     if output.exists() and any(output.iterdir()):
         parser.error(f"--output_dir: {output} is not empty; remove it or name another.")
     output.mkdir(parents=True, exist_ok=True)
+    print("2 to 3 minutes on two cores", flush=True)
 
     plain = digits()
     encryption = RandomShuffling(image_size=IMAGE_SIZE, patch_size=PATCH_SIZE)
-    encrypted_dir = save_encrypted_dataset(
-        encrypt_dataset(plain, encryption), encryption, output / "encrypted"
-    )
+    encrypted_dir = encrypt(plain, encryption, output / "encrypted")
     plain_dir = output / "plain"
     for split, rows in plain.items():  # public pictures; the baseline needs them
         rows.to_parquet(plain_dir / "data" / f"{split}-00000-of-00001.parquet")
@@ -172,7 +180,7 @@ def main() -> None:
     plain_results = json.loads((vit / "all_results.json").read_text())
     write_card(pevit, encryption, plain_results, args.model_cards_dir)
     draw_pictures(plain["test"], encrypted["test"], output / "plain_and_encrypted.png")
-    draw_losses({"PEViT, encrypted": pevit, "ViT, plain": vit}, output / "loss.png")
+    draw_curves({"PEViT, encrypted": pevit, "ViT, plain": vit}, output / "curves.png")
     plain_accuracy = 100 * plain_results["eval_accuracy"]
     print(
         f"""
@@ -184,7 +192,7 @@ accuracy on {len(encrypted["test"])} test images, {args.epochs} epochs:
 encrypted dataset   {encrypted_dir}
 checkpoint          {pevit}
 plain | encrypted   {output / "plain_and_encrypted.png"}
-loss curves         {output / "loss.png"}"""
+loss and accuracy   {output / "curves.png"}"""
     )
 
 

@@ -1,14 +1,18 @@
 """Train PEViT (or a plain ViT as a baseline) on an encrypted dataset with Trainer.
 
-The dataset is a folder or Hub repository with `encryption_config.json`, as `encrypt_dataset.py` writes it:
+The dataset is a folder or Hub repository with `encryption_config.json`, as `hipmr encrypt` writes it:
 
-    accelerate launch examples/run_image_classification.py --dataset_name outputs/digits_rs \
+    accelerate launch --quiet examples/run_image_classification.py --dataset_name outputs/digits_rs \
         --model_size tiny --output_dir outputs/pevit --do_train --do_eval --num_train_epochs 20 \
         --learning_rate 1e-3 --turns flips --label_smoothing_factor 0.1 --drop_path_rate 0.1
 
-Add `--push_to_hub` to publish the checkpoint, `--model_name_or_path` to go on from one, or name a YAML file
-with arguments in first place. A killed run goes on from its last checkpoint when it is started again. The
-result is config + safetensors + processor + encryption settings, which
+Costs: one CPU core trains PEViT tiny on about 7 images of 224 x 224 pixels a second, and small on about 2, so
+that 20 epochs of 6,000 such images are 5 and 17 hours. For more than small images take a GPU (`--bf16`).
+
+Add `--validation_fraction 0.1` where the dataset has no split to evaluate on, `--push_to_hub` to publish the
+checkpoint, `--model_name_or_path` to go on from one, or name a YAML file with arguments in first place. A
+killed run goes on from its last checkpoint when it is started again; of checkpoints the last one is kept
+(`--save_total_limit`). The result is config + safetensors + processor + encryption settings, which
 `AutoModelForImageClassification.from_pretrained(output_dir)` loads.
 """
 

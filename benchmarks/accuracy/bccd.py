@@ -2,7 +2,8 @@
 
     python benchmarks/accuracy/bccd.py --data_dir ../shared/data --epochs 300 --seeds 0 1 --jobs 2
 
-Runs `examples/run_object_detection.py` once per setting and seed, from random weights, on the 205 training
+Runs `examples/run_object_detection.py`, or for the plain baseline the owner's `train_plain_yolos.py`, once per
+setting and seed, from random weights, on the 205 training
 images resized to a shorter side of 240 pixels, with patches of 16. Writes each result to
 `benchmarks/results/bccd_detection.json` as it comes (a started table is gone on with), then the table in
 docs/results.md and a picture of detections on test images. The recipe was chosen on the 87 validation images,
@@ -13,6 +14,7 @@ of 6,000 mixed-up EuroSAT tiles, which is trained first, with `examples/run_imag
 import argparse
 import functools
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.harness import trainings
 from benchmarks.harness.arguments import script_parser
-from benchmarks.harness.pages import IMAGES, publish
+from benchmarks.harness.pages import IMAGES, ROOT, publish
 from benchmarks.harness.results_file import RESULTS, load_results
 from benchmarks.harness.settings import BOTH, mixing
 from benchmarks.harness.tables import mean_and_deviation, table
@@ -34,8 +36,9 @@ MARK = "bccd_detection"
 MI = mixing(image_size=Sides(240, 320))
 HARDENED_MI = mixing(image_size=Sides(240, 320), **BOTH)
 TILES = mixing(image_size=64)
+PLAIN = "plain images, YOLOS"
 SETTINGS = {
-    "plain images, YOLOS": (MI, {"baseline": "yolos"}),
+    PLAIN: (MI, {}),
     "MI, PEYOLOS": (MI, {}),
     "MI, symmetries, normalization, PEYOLOS": (HARDENED_MI, {}),
     "MI, PEYOLOS, backbone pre-trained on EuroSAT": (MI, {"model_name_or_path": "eurosat_pevit"}),
@@ -116,8 +119,7 @@ def options_of(setting: str, seed: int, args: argparse.Namespace) -> dict:
         **WIDTH,
         **trainings.ONE_CORE,
         **trainings.RECIPE,
-        "dataset_name": encrypted_folder(encryption, args),
-        "plain_dataset": args.output_dir / "data" / "plain",
+        **data_of(setting, encryption, args),
         "eval_split": "val" if args.validation else "test",
         "output_dir": trainings.run_folder(args, setting, seed),
         "num_detection_tokens": 60,
@@ -125,7 +127,6 @@ def options_of(setting: str, seed: int, args: argparse.Namespace) -> dict:
         "per_device_train_batch_size": 8,
         "per_device_eval_batch_size": 24,
         "learning_rate": 7e-4,
-        "new_parameters_factor": 1,
         "adam_beta2": 0.98,
         "warmup_steps": 200,
         "place_supervision": 0.45,
@@ -139,10 +140,28 @@ def options_of(setting: str, seed: int, args: argparse.Namespace) -> dict:
     }
 
 
+def data_of(setting: str, encryption: MixingUp, args: argparse.Namespace) -> dict:
+    """Return where a training reads its images; only the owner's baseline reads plain ones."""
+    encrypted = encrypted_folder(encryption, args)
+    if setting == PLAIN:
+        return {"dataset_name": args.output_dir / "data" / "plain", "encrypted_dataset": encrypted}
+    return {"dataset_name": encrypted, "new_parameters_factor": 1}
+
+
+def draw(checkpoint: Path, split: str, args: argparse.Namespace) -> None:
+    """Draw detections on plain smears, as their owner can."""
+    command = [sys.executable, str(ROOT / "examples" / "owner" / "draw_detections.py"), "--split", split]
+    command += ["--dataset_name", str(args.output_dir / "data" / "plain"), "--checkpoint", str(checkpoint)]
+    subprocess.run([*command, "--output", str(checkpoint / "detections.png")], check=True)
+
+
 def train(args: argparse.Namespace, setting: str, seed: int) -> dict:
     """Train and evaluate one detector."""
     options = options_of(setting, seed, args)
-    metrics, history = trainings.run_example("run_object_detection.py", options, args.extra)
+    script = "owner/train_plain_yolos.py" if setting == PLAIN else "run_object_detection.py"
+    metrics, history = trainings.run_example(script, options, args.extra)
+    if setting != PLAIN:
+        draw(options["output_dir"], options["eval_split"], args)
     return {
         "setting": setting,
         "seed": seed,

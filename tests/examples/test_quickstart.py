@@ -15,9 +15,10 @@ def test_the_quick_start_runs_to_the_end(tmp_path):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
     assert "PEViT, trained and tested on encrypted images, reloaded with AutoModel:" in done.stdout
-    for picture in ("plain_and_encrypted.png", "loss.png"):
+    for picture in ("plain_and_encrypted.png", "curves.png"):
         with Image.open(output / picture) as image:
             assert image.width > 600
+    assert done.stdout.count("  epoch 1 of 1: loss ") == 2 and ", accuracy 0." in done.stdout
     model = AutoModelForImageClassification.from_pretrained(output / "pevit")
     encrypted = load_dataset(str(output / "encrypted"), cache_dir=str(tmp_path / "cache"))
     assert model.config.num_labels == 10 and len(encrypted["test"]) == 360

@@ -145,7 +145,19 @@ def test_a_plain_photograph_is_warned_of_and_its_encryption_is_not(photo, encryp
     processor([encryption(photo)] * 3)
     assert warnings == []
     processor([MixingUp(image_size=encryption.encrypted_size, patch_size=8).prepare(photo)] * 3)
-    assert len(warnings) == 1 and "continue each other, as in a plain one" in warnings[0]
+    assert len(warnings) == 1 and "A picture may be plain: its patches continue each other" in warnings[0]
+
+
+def test_one_encrypted_picture_that_looks_plain_by_chance_does_not_make_a_batch_look_so(photo, warnings):
+    """A grainy sky, mixed up: its patches continue each other."""
+    mixing = MixingUp(image_size=96, patch_size=8)
+    sky = np.broadcast_to(np.linspace(90, 150, 96)[:, None, None], (96, 96, 3))
+    sky = (sky + np.random.default_rng(0).normal(0, 8, sky.shape)).astype(np.uint8)
+    processor = PEViTImageProcessorPil(patch_size=4)
+    processor([mixing(sky), mixing(photo)])
+    assert warnings == []
+    processor([mixing(sky)])
+    assert len(warnings) == 1
 
 
 @pytest.mark.parametrize("patch_size", [2, 8, 16, 56, 224])

@@ -33,8 +33,8 @@ _PLAIN_RATIO = 1.1
 # Above it an image is noise rather than a picture, and its borders tell nothing.
 _MAX_ROUGHNESS = 0.5
 _PAIRS = 4000
-# Pictures of a call that are looked at, as one alone may look plain by chance: fog, or the sky at night.
-_LOOKED_AT = 4
+# Pictures of a call that are looked at. All must look plain, as one may by chance, such as a grainy sky.
+_LOOKED_AT = 8
 
 
 class PEViTImageProcessorKwargs(ImagesKwargs, total=False):
@@ -166,10 +166,10 @@ class PEViTImageProcessorPil(PilBackend):
     def _warn_of_plain_pictures(self, images: list[np.ndarray], patch_size: int) -> None:
         ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]
         told = [ratio for ratio in ratios if ratio is not None]
-        if told and np.median(told) < _PLAIN_RATIO:
+        if told and max(told) < _PLAIN_RATIO:
             logger.warning_once(
-                "The patches of a picture continue each other, as in a plain one: the model's answers to "
-                "plain pictures are wrong, and whoever runs the model has been shown the picture. "
+                "A picture may be plain: its patches continue each other. The model's answers to plain "
+                "pictures are wrong, and whoever runs the model has been shown the picture. "
                 f"{_HOW_TO_ENCRYPT}"
             )
 
