@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy/bccd.py --data_dir ../shared/data --epochs 300 --seeds 0 1 --jobs 2
 
-Runs `examples/run_object_detection.py`, or for the plain baseline the owner's `train_plain_yolos.py`, once per
+Runs `examples/run_object_detection.py`, or for the plain baseline `owner/train_plain_yolos.py`, once per
 setting and seed, from random weights, on the 205 training
 images resized to a shorter side of 240 pixels, with patches of 16. Writes each result to
 `benchmarks/results/bccd_detection.json` as it comes (a started table is gone on with), then the table in
