@@ -244,3 +244,15 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
         save_encrypted_dataset(DatasetDict({"a/b": encrypted}), MIXING, tmp_path / "out")
     with pytest.raises(ValueError, match="not exactly one Image"):
         save_encrypted_dataset(encrypted.remove_columns("image"), MIXING, tmp_path / "out")
+
+
+def test_another_dataset_of_the_same_name_is_not_taken_for_the_one_that_was_loaded_before(tmp_path):
+    """`load_dataset` finds a folder in its cache by its name and its card."""
+    shuffling = RandomShuffling(image_size=32, patch_size=8)
+    found = []
+    for place in ("first", "second"):
+        folder = save_encrypted_dataset(
+            encrypt_dataset(plain_dataset(), shuffling), shuffling, tmp_path / place / "encrypted"
+        )
+        found.append([row["image"].tobytes() for row in load(folder, tmp_path / "cache")["train"]])
+    assert not set(found[0]) & set(found[1])

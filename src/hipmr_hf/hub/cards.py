@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ _METHODS = {
     "and the patches of each image stand in a random order of their own.",
     "mi": "**Mixing-up (MI)**: each patch becomes the mean of its sub-patches and keeps its place.",
 }
+_HASHED_BYTES = 2**16
 _AUTO_CLASSES = {
     "image-classification": "AutoModelForImageClassification",
     "object-detection": "AutoModelForObjectDetection",
@@ -64,6 +66,7 @@ class DatasetFacts:
         key_id: id of the key, if one was used; it is no secret, and tells a wrong key at once.
         image_format: "png", "jpeg" or "webp".
         license: an identifier of the Hub's list.
+        content_id: changes with the rows, so that caches of loaders know them.
         gated_prompt: what people must agree to before they get access.
         audit: attacks that were tried on it.
     """
@@ -75,6 +78,7 @@ class DatasetFacts:
     key_id: str | None = None
     image_format: str | None = None
     license: str | None = None
+    content_id: str | None = None
     gated_prompt: str | None = None
     audit: Sequence[AuditRow] = ()
 
@@ -153,13 +157,29 @@ def card_of_folder(
         encryption, repo_id, key_id, license: as in `DatasetFacts`.
     """
     splits: dict[str, int] = {}
-    for path in sorted((folder / DATA_FOLDER).iterdir()):
+    shards = sorted((folder / DATA_FOLDER).iterdir())
+    for path in shards:
         split = split_of(path.name)
         splits[split] = splits.get(split, 0) + pq.read_metadata(path).num_rows
     features = Features.from_arrow_schema(pq.read_schema(path))
     columns = {name: column_in_words(feature) for name, feature in features.items()}
     image_format = _image_format(path, features)
-    return dataset_card(DatasetFacts(repo_id, encryption, splits, columns, key_id, image_format, license))
+    told = {"key_id": key_id, "image_format": image_format, "license": license}
+    return dataset_card(
+        DatasetFacts(repo_id, encryption, splits, columns, content_id=_content_id(shards), **told)
+    )
+
+
+def _content_id(shards: Sequence[Path]) -> str:
+    """Hash the sizes, beginnings and ends of shards: enough to tell two encryptions of one thing apart."""
+    digest = hashlib.sha256()
+    for path in shards:
+        with path.open("rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            for place in (0, max(0, size - _HASHED_BYTES)):
+                file.seek(place)
+                digest.update(f"{path.name} {size}".encode() + file.read(_HASHED_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def _image_format(shard: Path, features: Features) -> str | None:
@@ -231,12 +251,15 @@ def column_in_words(feature: Any) -> str:
 def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:
     tasks = {"label": "image-classification", "objects": "object-detection"}
     optional = {"license": facts.license, "extra_gated_prompt": facts.gated_prompt}
-    configs = [{"split": name, "path": f"data/{name}-*"} for name in facts.splits]
+    files = [{"split": name, "path": f"data/{name}-*"} for name in facts.splits]
+    config = {"config_name": "default", "data_files": files}
+    if facts.content_id is not None:  # else `load_dataset` takes folders of one name and card for the same
+        config["description"] = f"content {facts.content_id}"
     return DatasetCardData(
         task_categories=[task for column, task in tasks.items() if column in facts.columns] or None,
         size_categories=_size_category(sum(facts.splits.values())),
         tags=_TAGS,
-        configs=[{"config_name": "default", "data_files": configs}],
+        configs=[config],
         encryption=_settings(facts.encryption) | ({"key_id": facts.key_id} if facts.key_id else {}),
         **{name: value for name, value in optional.items() if value is not None},
     )
