@@ -53,7 +53,7 @@ benchmark: install
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmarks]"
 	$(BIN)/python benchmarks/speed/run_all.py
 
-# 50,000 pictures under kills and ruined files (half an hour), and 120,000 damaged files (a minute).
+# 50,000 pictures under kills and ruined files (ten minutes), and 120,000 damaged files (a minute).
 soak: install
 	$(BIN)/python tests/soak/soak.py
 
