@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from hipmr_hf import MixingUp, RandomShuffling
@@ -107,6 +107,7 @@ def blocks(card: str, language: str) -> list[str]:
     return [token.content for token in tokens if token.type == "fence" and token.info == language]
 
 
+@example("__")
 @HOSTILE
 @given(NAMES)
 def test_a_card_with_any_name_has_the_outline_of_one_with_a_simple_name(name):

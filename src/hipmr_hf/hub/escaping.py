@@ -9,7 +9,8 @@ import re
 from urllib.parse import quote
 
 _COMMENT = "<!--"
-_MARKDOWN = re.compile(r"([\\`*\[\]|])")
+# An underscore within a word, as in most names, is no markup.
+_MARKDOWN = re.compile(r"([\\`*~\[\]|]|(?<![^\W_])_|_(?![^\W_]))")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
