@@ -46,6 +46,7 @@ from hipmr_hf.training.detection import (
 from hipmr_hf.training.detection_augmentation import DetectionAugmentation
 from hipmr_hf.training.detectors import build_peyolos, largest_size
 from hipmr_hf.training.drawing import draw_detections, tile
+from hipmr_hf.training.labels import as_object_classes
 from hipmr_hf.training.place_supervision import spread_positions
 from hipmr_hf.training.script import parse_arguments, run_script
 from hipmr_hf.training.splits import load_encryption, load_splits
@@ -128,12 +129,14 @@ class RecipeTrainer(DetectionTrainer):
 
 def load_rows(data: DataArguments, seed: int) -> list[Dataset]:
     """What to train and what to evaluate on, its rows numbered."""
-    both = load_splits(
-        data.dataset_name,
-        train_split=data.train_split,
-        eval_split=data.eval_split,
-        validation_fraction=data.validation_fraction,
-        seed=seed,
+    both = as_object_classes(
+        load_splits(
+            data.dataset_name,
+            train_split=data.train_split,
+            eval_split=data.eval_split,
+            validation_fraction=data.validation_fraction,
+            seed=seed,
+        )
     )
     limits = (data.max_train_samples, data.max_eval_samples)
     rows = zip(both, limits, strict=True)

@@ -1,4 +1,4 @@
-"""What several test files share: where real data lies, and a picture to encrypt."""
+"""What several test files share: where real data lies, and a picture to encrypt, a Hub."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +22,35 @@ def photo() -> np.ndarray:
     from sklearn.datasets import load_sample_image
 
     return np.array(load_sample_image("china.jpg"))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A Hub, and this process as a client of it, logged in as "owner"."""
+    import datasets
+    import huggingface_hub
+    import transformers
+    from hub_server import HubServer
+    from huggingface_hub import HfFileSystem, constants
+
+    with HubServer(tmp_path / "hub") as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", server.url)
+        monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", server.url)
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", False, raising=False)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False, raising=False)
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "home" / "datasets")
+        monkeypatch.setenv("HF_TOKEN", "hf_owner")
+        HfFileSystem.clear_instance_cache()
+        yield server
+        HfFileSystem.clear_instance_cache()
+        assert server.unknown == [], "the client asked for what this Hub does not know"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

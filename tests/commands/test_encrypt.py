@@ -1,3 +1,4 @@
+import json
 import shlex
 from pathlib import Path
 
@@ -374,3 +375,17 @@ def test_the_end_names_the_key_file_to_keep(images, tmp_path, capsys):
     key = ("--key-file", tmp_path / "a.key")
     assert run("encrypt", images, "--output-dir", tmp_path / "out", *RS, *key) == 0
     assert f"keep your own, and a copy of {tmp_path / 'a.key'}." in said(capsys)[0]
+
+
+# Boxes
+
+
+@pytest.mark.parametrize(("box", "named"), [([0.1, 0.1, 0.5, 0.5], "yolo"), ([12, 10, 30, 30], "xyxy")])
+def test_boxes_that_cannot_be_cocos_are_one_line_that_names_the_flag(box, named, tmp_path, capsys):
+    (tmp_path / "plain").mkdir()
+    picture(0).save(tmp_path / "plain" / "a.png")
+    row = {"file_name": "a.png", "objects": {"bbox": [box], "category": [0]}}
+    (tmp_path / "plain" / "metadata.jsonl").write_text(json.dumps(row))
+    assert run("encrypt", tmp_path / "plain", "--output-dir", tmp_path / "out", *MI) == 2
+    assert f"name their format with --box-format {named}" in last_line(capsys)
+    assert run("encrypt", tmp_path / "plain", "--output-dir", tmp_path / "o", *MI, "--box-format", named) == 0

@@ -14,10 +14,12 @@ from measurement_data import PICTURES, needed
 
 import hipmr_hf.dataset.mapping
 import hipmr_hf.dataset.rows
+from hipmr_hf.dataset.job import EncryptionJob
 from hipmr_hf.dataset.mapping import RowEncryptionError, encrypt_dataset
 from hipmr_hf.dataset.rows import RowEncryption
 from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.encryption.keys import SecretKey
+from hipmr_hf.errors import InputValueError
 from hipmr_hf.images.reading import read_image
 
 SHUFFLING = RandomShuffling(image_size=32, patch_size=8)
@@ -203,6 +205,27 @@ def test_images_without_objects_stay(streaming):
     plain = detection_dataset(objects)
     encrypted = encrypt_dataset(plain.to_iterable_dataset() if streaming else plain, MIXING)
     assert [row["objects"] for row in encrypted] == [{"bbox": [], "category": [], "area": []}] * 2
+
+
+@pytest.mark.parametrize(
+    ("box_format", "box"), [("xyxy", [8, 8, 24, 16]), ("yolo", [16 / 52, 12 / 36, 16 / 52, 8 / 36])]
+)
+def test_boxes_of_other_formats_come_to_the_same(box_format, box):
+    objects = [{"id": [1], "bbox": [box], "category": [1]}]
+    (row,) = encrypt_dataset(detection_dataset(objects), MIXING, box_format=box_format)
+    assert row["objects"]["bbox"] == [pytest.approx([4, 4, 8, 4], abs=1e-4)]
+
+
+def test_boxes_that_cannot_be_cocos_are_refused_and_other_names_of_formats_too():
+    for box, named in (([0.2, 0.2, 0.4, 0.2], "--box-format yolo"), ([30, 20, 50, 34], "--box-format xyxy")):
+        plain = detection_dataset([{"id": [1], "bbox": [box], "category": [1]}])
+        with pytest.raises(RowEncryptionError, match=f"row 0 .*name their format with {named}"):
+            encrypt_dataset(plain, MIXING)
+        assert len(encrypt_dataset(plain, MIXING, on_error="skip")) == 0
+    with pytest.raises(InputValueError, match="box_format: got 'corners', allowed are coco, xyxy"):
+        encrypt_dataset(plain, MIXING, box_format="corners")
+    with pytest.raises(InputValueError, match="box_format: got 'corners', allowed are coco, xyxy"):
+        EncryptionJob(MIXING, box_format="corners")
 
 
 def test_objects_with_shuffling_are_refused():

@@ -11,11 +11,10 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
-import transformers
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, load_dataset
 from example_helpers import EXAMPLES, TINY_MODEL, digits
-from hub_server import Fault, HubServer
-from huggingface_hub import HfApi, HfFileSystem, constants
+from hub_server import Fault
+from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
@@ -28,29 +27,6 @@ from hipmr_hf.leaks.guard import find_leaks, find_leaks_in_repo
 
 SHUFFLING = RandomShuffling(image_size=32, patch_size=8)
 CANARY = "john_doe_canary"
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A Hub, and this process as a client of it, logged in as "owner"."""
-    with HubServer(tmp_path / "hub") as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
-        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", server.url)
-        monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)
-        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", server.url)
-        monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", False, raising=False)
-        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False, raising=False)
-        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "home" / "datasets")
-        monkeypatch.setenv("HF_TOKEN", "hf_owner")
-        HfFileSystem.clear_instance_cache()
-        yield server
-        HfFileSystem.clear_instance_cache()
-        assert server.unknown == [], "the client asked for what this Hub does not know"
 
 
 def plain_dataset(rows: int = 6) -> Dataset:

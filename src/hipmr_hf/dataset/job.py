@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets import Features
 
+from ..encryption.box_formats import check_box_format
 from ..encryption.keys import SecretKey
 from ..encryption.weaknesses import warn_of_weaknesses
 from ..errors import InputValueError
@@ -62,6 +63,7 @@ class EncryptionJob:
 
     def __post_init__(self) -> None:
         check_image_format(self.image_format, self.jpeg_quality)
+        check_box_format(self.box_format)
         check_max_pixels(self.max_pixels)
         if self.key is not None and not self.encryption.draws_randomness:
             raise InputValueError(

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import DatasetInfo, Features, Image, Value
 
 from ..encryption.base import Encryption
+from ..encryption.box_formats import check_box_format
 from ..encryption.keys import SecretKey, as_key
 from ..errors import InputTypeError, InputValueError
 from ..images.writing import check_image_format, warn_of_smear
@@ -122,6 +123,7 @@ def encrypt_dataset(
     """
     key = None if key is None else as_key(key)
     _check_options(encryption, key, image_format, jpeg_quality, on_error)
+    check_box_format(box_format)
     check_max_pixels(max_pixels)
     splits = _splits_of(dataset)
     num_proc = _check_num_proc(num_proc, key, streaming=_is_streaming(splits))

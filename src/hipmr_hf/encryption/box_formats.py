@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..errors import InputValueError
 
 BOX_FORMATS = ("coco", "xyxy", "yolo", "xywh_share", "xyxy_share")
@@ -26,12 +28,16 @@ def to_coco(box: Sequence[float], box_format: str, size: tuple[int, int]) -> lis
         [50.0, 37.5, 100.0, 25.0]
     """
     height, width = size
-    if len(box) != 4:
-        raise InputValueError(f"a box has {len(box)} numbers instead of four.")
-    first, second, third, fourth = (float(value) for value in box)
+    try:
+        first, second, third, fourth = map(float, box)
+    except (TypeError, ValueError) as error:
+        raise InputValueError("objects: a box is not four numbers; mend this row.") from error
     if box_format in ("yolo", "xywh_share", "xyxy_share"):
         if max(first, second, third, fourth) > 1.0 + 1e-3:
-            raise InputValueError(f"a box is no share of the picture, as --box-format {box_format} says.")
+            raise InputValueError(
+                f"objects: a box is no share of the picture, as --box-format {box_format} says; name the "
+                "format that they have."
+            )
         first, third = first * width, third * width
         second, fourth = second * height, fourth * height
     if box_format in ("xyxy", "xyxy_share"):
@@ -39,7 +45,10 @@ def to_coco(box: Sequence[float], box_format: str, size: tuple[int, int]) -> lis
     if box_format == "yolo":
         first, second = first - third / 2, second - fourth / 2
     if third < 0 or fourth < 0:
-        raise InputValueError(f"a box has a negative size, read as --box-format {box_format} says.")
+        raise InputValueError(
+            f"objects: a box has a negative size, read as --box-format {box_format} says; name the format "
+            "that they have."
+        )
     return [first, second, third, fourth]
 
 
@@ -51,7 +60,7 @@ def check_box_format(box_format: str) -> None:
         >>> check_box_format("coco")
     """
     if box_format not in BOX_FORMATS:
-        raise InputValueError(f"--box-format: got {box_format!r}, allowed are {', '.join(BOX_FORMATS)}.")
+        raise InputValueError(f"box_format: got {box_format!r}, allowed are {', '.join(BOX_FORMATS)}.")
 
 
 def suspicious(boxes: Sequence[Sequence[float]], size: tuple[int, int]) -> str | None:
@@ -64,16 +73,24 @@ def suspicious(boxes: Sequence[Sequence[float]], size: tuple[int, int]) -> str |
     Example:
 
         >>> suspicious([[0.1, 0.2, 0.5, 0.5]], (480, 640))
-        'its boxes lie between 0 and 1, like shares of the picture; name them with --box-format'
+        'its boxes lie between 0 and 1, like shares of the picture; name their format with --box-format ...'
     """
-    if not boxes:
+    try:
+        found = np.asarray(boxes, dtype=np.float64)
+    except (TypeError, ValueError):  # no boxes at all, as whoever moves them will say
         return None
-    if all(max(box) <= 1.0 for box in boxes):
-        return "its boxes lie between 0 and 1, like shares of the picture; name them with --box-format"
-    height, width = size
-    outside = [
-        box for box in boxes if box[0] + box[2] > width * 1.01 + 1 or box[1] + box[3] > height * 1.01 + 1
-    ]
-    if outside and all(box[2] > box[0] and box[3] > box[1] for box in boxes):
-        return "its boxes reach out of the picture, like corners (x, y, x, y) do; name them with --box-format"
+    if found.ndim != 2 or found.shape[1] != 4 or not len(found):
+        return None
+    if (found <= 1.0).all():
+        return (
+            "its boxes lie between 0 and 1, like shares of the picture; name their format with --box-format "
+            "yolo, xywh_share or xyxy_share"
+        )
+    limit = np.array(size[::-1]) * 1.01 + 1
+    outside = (found[:, :2] + found[:, 2:] > limit).any()
+    if outside and (found[:, 2:] > found[:, :2]).all():
+        return (
+            "its boxes reach out of the picture, like corners (x, y, x, y) do; name their format with "
+            "--box-format xyxy"
+        )
     return None

@@ -7,6 +7,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 from ..encryption.base import Encryption
 from ..errors import InputValueError, MissingFileError
 from ..layout import DATA_FOLDER, split_of
+from .labels import as_classes
 
 
 def load_splits(
@@ -25,11 +26,12 @@ def load_splits(
         train_split, eval_split: their names in it.
         validation_fraction: share of the training split, above 0 and below 1, that is held out to evaluate
             on, for datasets without a second split; `eval_split` is not used then.
-        label_column: classes that the held out share should hold in equal parts.
+        label_column: labels, which come as classes (`as_classes`); a held out share has them in equal parts.
         seed: which rows are held out.
 
     Raises:
-        InputValueError: there is no such split; or a share that is out of range, or cannot be held out.
+        InputValueError: there is no such split; or a share that is out of range, or cannot be held out; or
+            labels that are no classes.
         MissingFileError: there is no such dataset.
     """
     try:
@@ -39,9 +41,13 @@ def load_splits(
         raise MissingFileError(f"--dataset_name: {' '.join(str(error).split())}") from error
     train = pick_split(dataset, train_split, argument="--train_split")
     if validation_fraction is not None:
+        (train,) = [train] if label_column is None else as_classes([train], label_column)
         return _hold_out(train, validation_fraction, label_column, seed)
     remedy = "or hold a share of the training split out with --validation_fraction 0.1"
-    return train, pick_split(dataset, eval_split, argument="--eval_split", remedy=remedy)
+    evaluation = pick_split(dataset, eval_split, argument="--eval_split", remedy=remedy)
+    return tuple(
+        [train, evaluation] if label_column is None else as_classes([train, evaluation], label_column)
+    )
 
 
 def _shards(folder: Path) -> dict[str, list[str]]:
