@@ -15,6 +15,7 @@ PAGES = {
     "jigsaw_attack": "docs/attacks.md",
     "neighbour_attack": "docs/attacks.md",
     "trained_attacks": "docs/attacks.md",
+    "tones_comb": "docs/attacks.md",
     "linkage": "docs/linkage.md",
     "settings_sweep": "docs/settings.md",
     "speed": "docs/speed.md",

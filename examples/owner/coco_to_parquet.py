@@ -1,7 +1,7 @@
 """Bring COCO, or a dataset in its format, into the columns that the other examples read.
 
-    python examples/coco_to_parquet.py --images train2017 --annotations annotations/instances_train2017.json \
-        --split train --output_dir outputs/coco_plain
+    python examples/owner/coco_to_parquet.py --images train2017 --split train \
+        --annotations annotations/instances_train2017.json --output_dir outputs/coco_plain
 
 COCO's images and annotations are at https://cocodataset.org/#download. The result, `data/train-*.parquet`, is
 plain and stays with the data owner, who encrypts it next; `load_dataset(output_dir)` reads it.

@@ -1,7 +1,7 @@
 """Measure what attackers get back from your own images under three settings.
 
-    python examples/run_privacy_audit.py --output_dir audit
-    python examples/run_privacy_audit.py --dataset_name photos/ --effort full --output_dir audit
+    python examples/owner/run_privacy_audit.py --output_dir audit
+    python examples/owner/run_privacy_audit.py --dataset_name photos/ --effort full --output_dir audit
 
 Without a dataset it audits crops of two photographs that come with scikit-learn. The same as a command:
 `hipmr audit photos/ --output-dir audit`. The report shows the plain images, so keep it where they are.

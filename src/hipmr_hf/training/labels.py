@@ -68,8 +68,8 @@ def as_object_classes(splits: Sequence[Dataset]) -> list[Dataset]:
     labels = [label for found in rows for objects in found for label in objects["category"]]
     if missing := labels.count(None):
         raise InputValueError(
-            f"--dataset_name: {missing} of {len(labels)} objects have no category; give each one, or leave it "
-            "out, before the encryption."
+            f"--dataset_name: {missing} of {len(labels)} objects have no category; give each one, or leave "
+            "it out, before the encryption."
         )
     classes = _classes(labels)
     for found in rows:
