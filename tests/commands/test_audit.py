@@ -144,7 +144,6 @@ def test_a_class_of_one_name_is_a_column_like_any_other(tmp_path):
         (("--output-dir", "{new}", "--sweep", "--interval", 2), "settings come from one place"),
         (("--output-dir", "{new}", "--settings", "{new}"), "encryption_config.json"),
         (("--output-dir", "{new}", "--image-size", 100), "image_size"),
-        (("--output-dir", "{new}", "--image-column", "scan"), "--image-column"),
         (("--output-dir", "{new}", "--label-column", "patient"), "--label-column"),
         (("--output-dir", "{new}", "--attacker-images", "{plain}"), "quick effort trains no attacker"),
         (("--output-dir", "{plain}"), "not an empty folder"),
@@ -168,7 +167,7 @@ def test_a_source_that_is_nowhere_is_told_at_once(tmp_path, monkeypatch, capsys)
 
     assert run("audit", "nothere", "--output-dir", tmp_path / "out") == 2
 
-    assert "there is no folder or parquet file nothere here" in only_error(capsys)
+    assert "there is no nothere here" in only_error(capsys)
     assert time.monotonic() - started < 10
 
 
@@ -185,3 +184,11 @@ def test_noise_is_no_photograph(tmp_path):
         (tmp_path / "noise").mkdir(exist_ok=True)
         PIL.Image.fromarray(pixels).save(tmp_path / "noise" / f"{i}.png")
     assert run("audit", tmp_path / "noise", "--output-dir", tmp_path / "out", *SETTINGS, *SMALL) == 3
+
+
+def test_the_column_of_pictures_is_named_where_it_is_another(images, tmp_path, capsys):
+    rows = {"scan": [PIL.Image.new("RGB", (8, 8))]}
+    datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "a.parquet")
+    capsys.readouterr()
+    assert run("audit", tmp_path / "a.parquet", "--output-dir", tmp_path / "o", *SETTINGS, *SMALL) == 2
+    assert "SOURCE has 'scan'; name the right one with --image-column" in only_error(capsys)

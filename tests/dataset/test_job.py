@@ -18,7 +18,7 @@ def test_a_key_that_could_not_bring_the_pictures_back_is_refused_unless_it_is_me
     with pytest.raises(ValueError, match=f"key: {lost} would lose pixels for good"):
         EncryptionJob(encryption, key=KEY)
     meant = EncryptionJob(encryption, key=KEY, irreversible=True)
-    assert meant.identity("source") == EncryptionJob(encryption).identity("source") | {"key": KEY.key_id}
+    assert meant.identity("source") == EncryptionJob(encryption).identity("source") | {"key": KEY.fingerprint}
 
 
 @pytest.mark.parametrize("encryption", [RandomShuffling(), RandomShuffling(sub_patch_symmetries=True)])

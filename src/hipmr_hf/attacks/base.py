@@ -97,7 +97,7 @@ def check_shuffled(encryption: Encryption) -> None:
     if getattr(encryption, "strategy", None) != "rs":
         raise InputTypeError(
             f"encryption: got {type(encryption).__name__}, expected RandomShuffling; patches of MI are in "
-            "their places already."
+            "their places already, and mixing_inversion attacks them."
         )
 
 
