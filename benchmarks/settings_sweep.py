@@ -25,8 +25,9 @@ from settings_table import write_page
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth, split_mosaic
 from hipmr_hf.attacks.jigsaw.compatibility import ALL_COLOURS
-from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights, fit_weights, pair_scores
-from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.pair_scores import fit_weights, pair_scores
+from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.weights import PairWeights
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "settings_sweep.json"

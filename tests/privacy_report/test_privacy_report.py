@@ -15,12 +15,13 @@ import pytest
 
 from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.privacy_report import FULL, QUICK, Effort, encrypted_report, privacy_report
-from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of, sweep
+from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of
 from hipmr_hf.privacy_report.controls import easy_settings, run_controls
 from hipmr_hf.privacy_report.grade import level, said
 from hipmr_hf.privacy_report.pictures import contact_sheet
 from hipmr_hf.privacy_report.records import LINK, AttackRecord
 from hipmr_hf.privacy_report.sample import draw_sample
+from hipmr_hf.privacy_report.sweep import sweep
 
 EASY = RandomShuffling(image_size=112, patch_size=28)
 HARD = RandomShuffling(
@@ -253,7 +254,7 @@ def test_a_write_that_fails_leaves_nothing(report, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("hipmr_hf.privacy_report.saving.put_in_place", fail)
+    monkeypatch.setattr("hipmr_hf.files.put_in_place", fail)
     with pytest.raises(OSError, match="No space"):
         report.save(tmp_path / "report")
     assert list(tmp_path.iterdir()) == []

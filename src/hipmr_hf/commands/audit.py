@@ -7,9 +7,8 @@ from ..errors import InputValueError, MissingFileError
 from .settings_arguments import add_settings, given_settings, settings_from
 
 if TYPE_CHECKING:
-    from ..encryption import Encryption
-    from ..privacy_report import AuditReport
-    from ..privacy_report.results import SettingsAudit
+    from ..encryption.base import Encryption
+    from ..privacy_report.results import AuditReport, SettingsAudit
 
 HELP = "Attack a sample of your own images and report what comes back; or look for leaks in files."
 
@@ -137,8 +136,8 @@ def _told(audit: "SettingsAudit") -> list[str]:
 
 
 def _audit_plain(options: argparse.Namespace) -> "AuditReport":
-    from ..privacy_report import privacy_report
     from ..privacy_report.bench import effort_of
+    from ..privacy_report.report import privacy_report
     from ..privacy_report.sources import sample_pictures
 
     effort = effort_of(options.effort, options.num_images)
@@ -168,8 +167,8 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
 
 
 def _audit_encrypted(options: argparse.Namespace, encryption: "Encryption") -> "AuditReport":
-    from ..privacy_report import encrypted_report
     from ..privacy_report.bench import blind_effort
+    from ..privacy_report.report import encrypted_report
     from ..privacy_report.sources import sample_pictures
 
     flags = given_settings(options) + ["--sweep"] * options.sweep + ["--settings"] * bool(options.settings)
@@ -193,9 +192,8 @@ def _audit_encrypted(options: argparse.Namespace, encryption: "Encryption") -> "
 
 def _settings(options: argparse.Namespace) -> "list[Encryption]":
     """Collect the settings to audit; they come from one place only."""
-    from ..encryption import Encryption
-    from ..privacy_report.bench import sweep
     from ..privacy_report.card import settings_of_card
+    from ..privacy_report.sweep import sweep
 
     flags = given_settings(options)
     places = {"--sweep": options.sweep, "--settings": options.settings, "--card": options.card is not None}
@@ -220,7 +218,7 @@ def _read_settings(place: str) -> "Encryption":
     import json
     from pathlib import Path
 
-    from ..encryption import Encryption
+    from ..encryption.base import Encryption
 
     if Path(place).is_dir():
         return Encryption.from_pretrained(place)
@@ -238,7 +236,7 @@ def _settings_of_encrypted(source: list[str]) -> "Encryption | None":
     """Read the settings of an encrypted dataset; None for anything else."""
     from pathlib import Path
 
-    from ..encryption import Encryption
+    from ..encryption.base import Encryption
     from ..layout import SETTINGS_FILE
 
     place = Path(source[0])

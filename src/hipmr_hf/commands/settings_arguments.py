@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from ..errors import InputValueError
 
 if TYPE_CHECKING:
-    from ..encryption import Encryption, Sides
+    from ..encryption.base import Encryption
+    from ..encryption.placement import Sides
 
 _NAMES = (
     "strategy",
@@ -82,7 +83,8 @@ def given_settings(options: argparse.Namespace) -> list[str]:
 
 def settings_from(options: argparse.Namespace) -> "Encryption":
     """Build the encryption that the arguments describe; those that were not given keep its defaults."""
-    from ..encryption import MixingUp, RandomShuffling
+    from ..encryption.mixing_up import MixingUp
+    from ..encryption.random_shuffling import RandomShuffling
 
     shuffled_only = {"interval": options.interval, "drop_ratio": options.drop_ratio}
     given = {
@@ -102,7 +104,7 @@ def settings_from(options: argparse.Namespace) -> "Encryption":
 
 
 def _sides(options: argparse.Namespace) -> "Sides | None":
-    from ..encryption import Sides
+    from ..encryption.placement import Sides
 
     flags = {"--shorter-side": options.shorter_side, "--longer-side": options.longer_side}
     given = " and ".join(f"{flag} {value}" for flag, value in flags.items() if value is not None)

@@ -5,8 +5,24 @@ plain originals are not at hand. Both give an `AuditReport` that saves itself as
 self-contained page. The command is `hipmr audit`.
 """
 
-from .bench import FULL, QUICK, Effort
-from .report import encrypted_report, privacy_report
-from .results import AuditReport
+from typing import TYPE_CHECKING
+
+from ..lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from .bench import FULL, QUICK, Effort
+    from .report import encrypted_report, privacy_report
+    from .results import AuditReport
 
 __all__ = ["FULL", "QUICK", "AuditReport", "Effort", "encrypted_report", "privacy_report"]
+
+_MODULES = {
+    "FULL": "bench",
+    "QUICK": "bench",
+    "AuditReport": "results",
+    "Effort": "bench",
+    "encrypted_report": "report",
+    "privacy_report": "report",
+}
+
+__getattr__, _ = lazy_names(__name__, _MODULES)

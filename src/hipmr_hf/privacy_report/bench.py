@@ -1,13 +1,18 @@
 """What every attacker of an audit gets: encrypted images with their truth, and how hard it may try."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..attacks.base import EncryptedSample, encrypt_with_truth
-from ..encryption import Encryption, MixingUp, RandomShuffling
 from ..errors import InputValueError
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
 
 AUDITED_SIDE = 224
 """Shorter side, in pixels, at which settings that keep each image's own size are audited."""
@@ -150,6 +155,7 @@ def set_up(
         labels, attacker_images, effort, seed, inside: as in `Bench`.
 
     Example:
+        >>> from hipmr_hf import RandomShuffling
         >>> settings = RandomShuffling(image_size=32, patch_size=16)
         >>> bench = set_up(settings, [np.zeros((40, 50, 3), np.uint8)] * 7, None, [], effort=QUICK, seed=0)
         >>> bench.plain.shape, bench.candidates.shape, bench.shuffled
@@ -172,6 +178,7 @@ def at_fixed_size(encryption: Encryption, images: Sequence[np.ndarray]) -> Encry
         Settings with the shape of the median image, its shorter side at most `AUDITED_SIDE`, whole patches.
 
     Example:
+        >>> from hipmr_hf import MixingUp
         >>> at_fixed_size(MixingUp(patch_size=16), [np.zeros((448, 640, 3), np.uint8)]).image_size
         (224, 320)
     """
@@ -188,12 +195,13 @@ def described(encryption: Encryption) -> str:
     """Name settings in a line.
 
     Example:
+        >>> from hipmr_hf import MixingUp, RandomShuffling
         >>> described(RandomShuffling(interval=4, drop_ratio=0.25, sub_patch_grid=2))
         'RS+MI, 224x224, patch 16, interval 4, drop 0.25, grid 2'
         >>> described(MixingUp(patch_normalization=True))
         'MI, own size, patch 16, grid 2, normalization'
     """
-    shuffled = isinstance(encryption, RandomShuffling)
+    shuffled = encryption.strategy == "rs"
     kind = {(True, False): "RS", (True, True): "RS+MI"}.get((shuffled, encryption.sub_patch_grid > 1), "MI")
     size = encryption.image_size
     height, width = size if isinstance(size, tuple) else (size, size)
@@ -207,29 +215,3 @@ def described(encryption: Encryption) -> str:
     words += ["symmetries"] * encryption.sub_patch_symmetries
     words += ["normalization"] * encryption.patch_normalization
     return ", ".join(words)
-
-
-def sweep(*, image_size: int | tuple[int, int] = AUDITED_SIDE, patch_size: int = 16) -> list[Encryption]:
-    """List settings from the paper's own to the strongest knobs, for a comparison.
-
-    Args:
-        image_size: pixels, as in `RandomShuffling`.
-        patch_size: width of a plain patch in pixels, a multiple of 4.
-
-    Example:
-        >>> [described(settings) for settings in sweep(image_size=64, patch_size=8)][:2]
-        ['RS, 64x64, patch 8', 'RS, 64x64, patch 8, interval 2']
-    """
-    same = {"image_size": image_size, "patch_size": patch_size}
-    interval = max(2, patch_size // 8 * 2)
-    mixed = {**same, "sub_patch_grid": 2}
-    return [
-        RandomShuffling(**same),
-        RandomShuffling(**same, interval=interval),
-        RandomShuffling(**same, drop_ratio=0.5),
-        RandomShuffling(**mixed),
-        RandomShuffling(**mixed, sub_patch_symmetries=True),
-        RandomShuffling(**mixed, sub_patch_symmetries=True, patch_normalization=True),
-        MixingUp(**mixed),
-        MixingUp(**mixed, sub_patch_symmetries=True, patch_normalization=True),
-    ]

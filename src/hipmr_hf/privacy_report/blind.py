@@ -1,16 +1,22 @@
 """Attack encrypted images without any truth: what an outsider can do, and cannot measure."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..attacks.base import AttackResult
 from ..attacks.jigsaw.solver import JigsawAttack
-from ..encryption import Encryption, MixingUp, RandomShuffling
-from .bench import Effort
-from .progress import Progress
 from .records import ORDER, PICTURE, AttackRecord
+
+if TYPE_CHECKING:
+    from ..attacks.base import AttackResult
+    from ..encryption.base import Encryption
+    from ..encryption.mixing_up import MixingUp
+    from .bench import Effort
+    from .progress import Progress
 
 
 def attack_blindly(
@@ -29,7 +35,7 @@ def attack_blindly(
         Records with pictures and without scores, and reasons for what was left out.
     """
     left_out = {"all others": "they need plain images to learn from or to be measured against"}
-    if isinstance(encryption, RandomShuffling):
+    if encryption.strategy == "rs":
         if encryption.encrypted_patch_size < 2:
             return [], {"jigsaw": "encrypted patches are one pixel wide and have no borders", **left_out}
         attack = JigsawAttack(encryption, rounds=effort.rounds, steps=effort.steps, seed=seed)

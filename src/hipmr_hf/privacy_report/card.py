@@ -1,8 +1,11 @@
 """Tell a dataset card what an audit with the dataset's own settings found."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from ..encryption import Encryption
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..encryption.base import Encryption
 from ..errors import InputValueError, MissingFileError
 from ..files import write_whole
 from ..hub.audit_section import AuditRow
@@ -11,7 +14,9 @@ from ..layout import CARD_FILE, SETTINGS_FILE
 from .grade import said, share
 from .records import CONTROL, PICTURE, AttackRecord
 from .rendering import effort_in_words
-from .results import AuditReport, SettingsAudit
+
+if TYPE_CHECKING:
+    from .results import AuditReport, SettingsAudit
 
 
 def settings_of_card(folder: str | Path) -> Encryption:

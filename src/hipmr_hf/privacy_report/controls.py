@@ -1,16 +1,22 @@
 """Puzzles that every audit must solve, and others that it must not, before its figures mean anything."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..attacks.base import encrypt_with_truth
 from ..attacks.jigsaw.solver import JigsawAttack
-from ..encryption import Encryption, RandomShuffling
+from ..encryption.random_shuffling import RandomShuffling
 from .bench import Effort, described
 from .grade import share
 from .records import plain_json
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
 
 SOLVED = 0.95
 """Share of true neighbours that must be put back in the easy puzzles of the owner's images."""

@@ -1,11 +1,16 @@
 """What the figures mean: a level for each attacker, a sentence about it, and a grade for the settings."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .bench import Effort
 from .records import CONTROL, GRADIENT, LINK, ORDER, PICTURE, AttackRecord
+
+if TYPE_CHECKING:
+    from .bench import Effort
 
 TIMES_CHANCE = 2.0
 """Where chance is above a third, half of the way from it to 1 counts: twice chance may be out of reach."""

@@ -1,12 +1,17 @@
 """Recovery of inputs from the gradients of a training step, which a server in federated training sees."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..encryption import Encryption
-from .bench import Bench
 from .records import GRADIENT, AttackRecord
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
+    from .bench import Bench
 
 _MODEL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
 _SIDE = 3

@@ -1,10 +1,15 @@
 """Who can do what: the table of attackers by what they hold, with the figures that an audit measured."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from ..encryption import Encryption
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from .grade import level, said
 from .records import ORDER, PICTURE, AttackRecord
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
 
 _NOT_MEASURED = "not measured in this audit"
 

@@ -1,11 +1,17 @@
 """Attackers that do not restore the picture: they find it, or its subject, among others."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
 
 from ..attacks.linkage import LinkageResult, link
-from .bench import Bench
 from .records import LINK, AttackRecord
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 _THUMBNAIL = 32
 _MIN_QUERIES = 4

@@ -1,14 +1,17 @@
 """What an audit keeps of one attacker: scores of every image, chance, baselines, effort and pictures."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from ..attacks.base import AttackResult
+if TYPE_CHECKING:
+    from ..attacks.base import AttackResult
 
 ORDER, PICTURE, LINK, CONTROL, GRADIENT = "order", "picture", "link", "control", "gradient"
 """Kinds of attackers: they put patches in order, draw the picture, find it among others, check the audit, or

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..encryption import Encryption
+from ..encryption.base import Encryption
 from ..errors import InputValueError
 from ..images.reading import read_image
 from .bench import Effort, at_fixed_size, blind_effort, described, effort_of, set_up

@@ -1,19 +1,23 @@
 """The result of an audit, setting by setting, and as plain values."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..encryption import Encryption
 from .bench import Effort, described
-from .controls import Control
 from .grade import THRESHOLDS, WAY, Grade, sentence
 from .holders import who_can_do_what
 from .records import AttackRecord, plain_json
 from .versions import versions
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
+    from .controls import Control
 
 FORMAT_VERSION = 1
 

@@ -1,13 +1,17 @@
 """Which of the owner's images are attacked, which are candidates, and which an attacker may learn from."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputValueError
-from .bench import Effort
+
+if TYPE_CHECKING:
+    from .bench import Effort
 
 _MIN_IMAGES = 2
 _OWN = "others of the owner's images, none of them attacked"

@@ -1,12 +1,17 @@
 """Write a report's folder whole, or not at all."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..files import whole_folder
 from .pictures import png
 from .rendering import render
-from .results import AuditReport
+
+if TYPE_CHECKING:
+    from .results import AuditReport
 
 
 def save_report(report: AuditReport, folder: Path) -> Path:

@@ -1,12 +1,17 @@
 """Which pictures stand in a contact sheet, and what is written below them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .bench import Bench
 from .pictures import contact_sheet
 from .records import CONTROL, AttackRecord
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 
 def measured_sheet(bench: Bench, records: Sequence[AttackRecord], count: int) -> np.ndarray:

@@ -1,11 +1,16 @@
 """Which attackers an audit has, and running those that apply."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from . import gradients, linking, trained, untrained
-from .bench import Bench
+from . import gradients, linking, solving, trained, untrained
 from .records import AttackRecord
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 Records = AttackRecord | list[AttackRecord]
 
@@ -27,13 +32,13 @@ class Attacker:
 
 ATTACKERS = (
     Attacker("look", untrained.look),
-    Attacker("jigsaw", untrained.jigsaw, untrained.cannot_solve),
+    Attacker("jigsaw", untrained.jigsaw, solving.cannot_solve),
     Attacker("neighbour", trained.neighbour, trained.cannot_train_on_puzzles),
     Attacker("position", trained.position, trained.cannot_train_on_places),
     Attacker("reconstruction", trained.reconstruction, trained.cannot_train),
     Attacker("mixing_inversion", untrained.mixing_inversion, untrained.cannot_invert),
     Attacker("mixing_decoder", trained.mixing_decoder, trained.cannot_train_on_mixtures),
-    Attacker("shared_permutation", untrained.shared_permutation, untrained.cannot_solve),
+    Attacker("shared_permutation", untrained.shared_permutation, solving.cannot_solve),
     Attacker("same_picture", linking.same_picture),
     Attacker("same_subject", linking.same_subject, linking.no_labels),
     Attacker("gradient_leakage", gradients.gradient_leakage, gradients.cannot_recover),

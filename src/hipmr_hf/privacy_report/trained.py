@@ -1,13 +1,17 @@
 """Attackers that learn from other images of the kind, trained anew for every setting."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..attacks.base import split_mosaic
-from .bench import Bench
 from .records import PICTURE, AttackRecord, record_of
-from .untrained import cannot_solve, order_record, solver
+from .solving import cannot_solve, order_record, solver
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 _FEW_IMAGES = 50
 _MIN_IMAGES = 4

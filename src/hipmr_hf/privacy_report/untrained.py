@@ -1,14 +1,12 @@
 """Attackers that learned nothing about the owner's kind of images: the eye, the solver, the inversion."""
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from ..attacks.base import split_mosaic
-from ..attacks.jigsaw.solver import JigsawAttack, JigsawResult
-from .bench import Bench
 from .records import (
     CONTROL,
-    ORDER,
     PICTURE,
     AttackRecord,
     by_name,
@@ -17,6 +15,10 @@ from .records import (
     picture_scores,
     record_of,
 )
+from .solving import order_record, solver
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 
 def look(bench: Bench) -> AttackRecord:
@@ -35,21 +37,6 @@ def look(bench: Bench) -> AttackRecord:
     )
 
 
-def solver(bench: Bench) -> JigsawAttack:
-    """The jigsaw solver at the audit's effort."""
-    effort = bench.effort
-    return JigsawAttack(bench.encryption, rounds=effort.rounds, steps=effort.steps, seed=bench.seed)
-
-
-def cannot_solve(bench: Bench) -> str | None:
-    """Tell why there is no puzzle to solve, or None."""
-    if not bench.shuffled:
-        return "patches stand in their places"
-    if bench.encryption.encrypted_patch_size < 2:
-        return "encrypted patches are one pixel wide and have no borders; position and linkage still apply"
-    return None
-
-
 def jigsaw(bench: Bench) -> AttackRecord:
     """Put patches together by their borders."""
     attack, results = solver(bench), []
@@ -59,33 +46,6 @@ def jigsaw(bench: Bench) -> AttackRecord:
     return order_record(
         bench, results, attack="jigsaw", title="a jigsaw solver, handcrafted", knows="the settings alone"
     )
-
-
-def order_record(
-    bench: Bench, results: Sequence[JigsawResult], *, measure: str = "neighbour", **described: Any
-) -> AttackRecord:
-    """Gather results of an attacker that puts patches in order."""
-    return record_of(
-        results,
-        bench.plain,
-        bench.others,
-        kind=ORDER,
-        measure=measure,
-        baselines=perfect_order(bench),
-        **described,
-    )
-
-
-def perfect_order(bench: Bench) -> dict[str, dict[str, float]]:
-    """How like the plain image the encrypted patches look when all are in their places."""
-    from ..attacks.base import grid_shape, join_patches
-
-    shape, size = grid_shape(bench.encryption), bench.encryption.encrypted_patch_size
-    looks = [
-        picture_scores(join_patches(split_mosaic(image, size), truth, shape), plain)
-        for image, truth, plain in zip(bench.sample.images, bench.sample.positions, bench.plain, strict=True)
-    ]
-    return {"all patches in their places": means(looks)}
 
 
 def cannot_invert(bench: Bench) -> str | None:

@@ -9,14 +9,11 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 from transformers.image_utils import PILImageResampling
 
-from ..encryption import Encryption
+from ..encryption.base import Encryption
 from ..errors import InputValueError
-from ..models import (
-    PEViTConfig,
-    PEViTForImageClassification,
-    PEViTForImageClassificationWithTeacher,
-    PEViTImageProcessorPil,
-)
+from ..models.configuration_pevit import PEViTConfig
+from ..models.image_processing_pevit import PEViTImageProcessorPil
+from ..models.modeling_pevit import PEViTForImageClassification, PEViTForImageClassificationWithTeacher
 
 SIZES = ("tiny", "small", "base")
 
