@@ -5,11 +5,12 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart quickstart-detection test quality style results benchmark soak fuzz checkpoints clean
+.PHONY: install quickstart quickstart-detection test quality style docs results benchmark soak fuzz checkpoints clean
 
 install: .venv/.installed
 
 .venv/.installed: setup.cfg pyproject.toml constraints.txt
+	@echo "Installing into .venv; the first time it takes some minutes, in which nothing more is printed."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[examples,tests,quality]"
 	touch $@
@@ -20,6 +21,7 @@ quickstart: install
 quickstart-detection: install
 	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
 
+# Soak and fuzz run here at a small size; their full size has targets of its own.
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
@@ -31,22 +33,32 @@ style: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The accuracy table of README; DATA holds eurosat_train_6k.parquet and eurosat_test_1500.parquet.
+# A site of README, docs/ and the docstrings, without the network. Strict about broken links and references, which
+# it would not be with --quiet.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "outputs/site/index.html; with search: $(PYTHON) -m http.server --bind 127.0.0.1 --directory outputs/site"
+
+.venv/.docs: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
+# The accuracy table of docs/results.md; DATA holds eurosat_train_6k.parquet and eurosat_test_1500.parquet.
 DATA ?= ../shared/data
 results: install
-	$(BIN)/python benchmarks/eurosat_accuracy.py --data_dir $(DATA) --jobs 2
+	$(BIN)/python benchmarks/accuracy/eurosat.py --data_dir $(DATA) --jobs 2
 
-# Speed and memory beside what a user would pick instead.
+# Speed and memory beside what a user would pick instead: the table of docs/speed.md.
 benchmark: install
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[benchmarks]"
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/speed/run_all.py
 
-# 50,000 pictures under kills and ruined files (half an hour), and 120,000 mutated files (some minutes).
+# 50,000 pictures under kills and ruined files (half an hour), and 120,000 damaged files (a minute).
 soak: install
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python tests/soak/soak.py
 
 fuzz: install
-	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python tests/fuzz/fuzz.py
 
 # Every checkpoint with a card in model_cards/, trained and evaluated anew.
 checkpoints: install

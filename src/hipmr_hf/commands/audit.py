@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from ..encryption.base import Encryption
     from ..privacy_report.results import AuditReport, SettingsAudit
 
-HELP = "Attack a sample of your own images and report what comes back; or look for leaks in files."
+EPILOG = """\
+examples:
+  hipmr audit my_pictures --output-dir report
+  hipmr audit my_pictures --card encrypted --output-dir report
+  hipmr audit my_pictures --sweep --effort full --output-dir report
+
+More: docs/audit.md"""
 
 _INVALID = 3
 

@@ -214,4 +214,5 @@ def described(encryption: Encryption) -> str:
     words += [f"grid {encryption.sub_patch_grid}"] * (encryption.sub_patch_grid > 1)
     words += ["symmetries"] * encryption.sub_patch_symmetries
     words += ["normalization"] * encryption.patch_normalization
+    words += ["tones apart"] * encryption.shuffle_tones
     return ", ".join(words)

@@ -44,8 +44,8 @@ def attack_blindly(
         told = {"attack": "jigsaw", "title": "a jigsaw solver, handcrafted", "kind": ORDER}
         effort_told = {**results[0].effort, "log_odds_of_the_layouts": energies}
         return [_record(results, effort_told, **told)], left_out
-    if encryption.patch_normalization or encryption.sub_patch_symmetries:
-        reason = "with symmetries or normalization the mean is no known linear map of the image"
+    if encryption.patch_normalization or encryption.sub_patch_symmetries or encryption.shuffle_tones:
+        reason = "with symmetries, normalization or tones apart the mean is no known linear map of the image"
         return [], {"mixing_inversion": reason, **left_out}
     results = [_told(progress, "mixing_inversion", _Inversion(encryption, effort), image) for image in images]
     told = {"attack": "mixing_inversion", "title": "inversion under a smoothness prior", "kind": PICTURE}

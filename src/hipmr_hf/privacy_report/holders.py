@@ -72,7 +72,7 @@ def _pairs(shuffled: bool) -> str:
 
 
 def _key(encryption: Encryption) -> str:
-    lossless = not (encryption.interval or encryption.drop_ratio or encryption.patch_normalization)
-    if lossless and encryption.sub_patch_grid == 1:
+    tones_kept = not (encryption.patch_normalization or encryption.shuffle_tones)
+    if tones_kept and not (encryption.interval or encryption.drop_ratio) and encryption.sub_patch_grid == 1:
         return "every picture, whole"
     return "the order of all patches; what the settings destroyed stays destroyed"

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..attacks.linkage import LinkageResult, link
+from ..metrics.retrieval import retrieval_chance, retrieval_scores
 from .records import LINK, AttackRecord
 
 if TYPE_CHECKING:
@@ -72,8 +73,6 @@ def same_subject(bench: Bench) -> AttackRecord:
 def _record(
     result: LinkageResult, asked: np.ndarray, known: np.ndarray, *, plain_top1: float, **described: str
 ) -> AttackRecord:
-    from ..metrics.retrieval import retrieval_chance
-
     order = np.argsort(result.distances, axis=1, kind="stable")
     right = known[order] == asked[:, None]
     return AttackRecord(
@@ -101,8 +100,6 @@ def _halves(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _plain_top1(queries: np.ndarray, gallery: np.ndarray, asked: np.ndarray, known: np.ndarray) -> float:
     """Nearest neighbour on plain thumbnails: what the same question costs without encryption."""
-    from ..metrics.retrieval import retrieval_scores
-
     first, second = (np.stack([_thumbnail(image) for image in images]) for images in (queries, gallery))
     squared = np.square(first).sum(1)[:, None] + np.square(second).sum(1) - 2 * first @ second.T
     return retrieval_scores(squared, asked, known)["top1"]

@@ -2,7 +2,7 @@
 
 from types import TracebackType
 
-from tqdm.auto import tqdm
+from ..progress.bars import progress_bar
 
 
 class Progress:
@@ -10,7 +10,7 @@ class Progress:
 
     Args:
         steps: attackers of the whole audit.
-        show: draw the bar, if the standard error is a terminal.
+        show: draw the bar, or write lines where the standard error is no terminal.
 
     Example:
         >>> with Progress(2, show=False) as progress:
@@ -19,7 +19,7 @@ class Progress:
     """
 
     def __init__(self, steps: int, *, show: bool):
-        self._bar = tqdm(total=steps, unit=" attackers", disable=None if show else True)
+        self._bar = progress_bar(what="Auditing", unit="attackers", total=steps, show=show)
         self._begun = 0
 
     def start(self, name: str) -> None:

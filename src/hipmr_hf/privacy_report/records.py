@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from ..metrics.image_similarity import image_similarity
+from ..metrics.likeness import likeness
+
 if TYPE_CHECKING:
     from ..attacks.base import AttackResult
 
@@ -159,18 +162,12 @@ def picture_scores(found: np.ndarray, plain: np.ndarray) -> dict[str, float]:
         >>> picture_scores(plain[:16, :16], plain)["psnr"]
         100.0
     """
-    from ..metrics.image_similarity import image_similarity
-    from ..metrics.likeness import likeness
-
     found = resized(found, plain.shape[:2])
     return {**likeness(found, plain), **image_similarity(found, plain)}
 
 
 def picture_chance(plain: np.ndarray, others: np.ndarray) -> dict[str, float]:
     """What guessing scores: another photograph of the sample for likeness, one grey for PSNR and SSIM."""
-    from ..metrics.image_similarity import image_similarity
-    from ..metrics.likeness import likeness
-
     scored = []
     for image, other in zip(plain, others, strict=True):
         grey = np.broadcast_to(np.rint(image.mean(axis=(0, 1))).astype(np.uint8), image.shape)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..encryption.base import Encryption
-from ..errors import InputValueError
+from ..errors import InputValueError, check_extra
 from ..images.reading import read_image
 from .bench import Effort, at_fixed_size, blind_effort, described, effort_of, set_up
 from .blind import attack_blindly
@@ -82,6 +82,7 @@ def privacy_report(
     Raises:
         ValueError: too few images, labels of another number, an unknown effort, no settings.
         ImageReadingError: a picture that cannot be read.
+        MissingExtraError: this effort needs a library that is not installed.
 
     Example:
         >>> from sklearn.datasets import load_sample_image
@@ -93,6 +94,8 @@ def privacy_report(
         'F'
     """
     clock, effort = _Clock(), effort_of(effort, num_images)
+    if effort.training_seconds or effort.gradient_steps:
+        check_extra(f"{effort.name} effort", "audit,torch", "torch", "transformers")
     settings = [settings] if isinstance(settings, Encryption) else list(settings)
     if not settings:
         raise InputValueError("settings: got none, expected one encryption or more.")

@@ -1,19 +1,24 @@
 """Read a random sample of an owner's pictures, and of their labels, from wherever `hipmr encrypt` reads."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import random
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import Image, IterableDataset
 from PIL import Image as PILImage
 
 from ..dataset.rows import file_of
 from ..dataset.source import open_source
-from ..errors import InputValueError
-from ..images.reading import ImageReadingError, read_image
+from ..dataset.sources.listing import SourceOptions
+from ..errors import ImageReadingError, InputValueError
+from ..images.reading import read_image
+
+if TYPE_CHECKING:
+    from ..dataset.sources.splits import Split
 
 MOST_ROWS = 20_000
 """Rows among which a sample is drawn; a larger source is read no further."""
@@ -54,7 +59,7 @@ def sample_pictures(
     """Draw pictures at random from all splits of a source, streaming; nothing is copied to the disk.
 
     Args:
-        source, config_name: as in `open_source`.
+        source, config_name: as in `open_source` and `SourceOptions`.
         count: pictures wanted; fewer come from a smaller source.
         image_column: of the pictures.
         label_column: what they show, or whom; whole numbers or text. By default "label", if there is one.
@@ -75,12 +80,13 @@ def sample_pictures(
         >>> len(pictures.images), pictures.labels, pictures.num_rows
         (2, None, 3)
     """
-    with open_source(source, image_column=image_column, config_name=config_name) as plain:
-        rows = itertools.chain.from_iterable(
-            _rows(split, image_column, label_column) for split in plain.with_small_parts().splits.values()
-        )
-        kept, num_rows = _reservoir(itertools.islice(rows, MOST_ROWS), count, random.Random(seed))
-        read = [(_read(image, shrink), label) for image, label in kept]
+    options = SourceOptions(image_column=image_column, config_name=config_name)
+    plain = open_source(source, options)
+    rows = itertools.chain.from_iterable(
+        _rows(split, image_column, label_column) for split in plain.splits.values()
+    )
+    kept, num_rows = _reservoir(itertools.islice(rows, MOST_ROWS), count, random.Random(seed))
+    read = [(_read(image, shrink), label) for image, label in kept]
     good = [(image, label) for image, label in read if image is not None]
     if not good:
         raise InputValueError(
@@ -94,22 +100,16 @@ def sample_pictures(
     )
 
 
-def _rows(split: IterableDataset, image_column: str, label_column: str | None) -> Iterator[tuple[Any, Any]]:
+def _rows(split: Split, image_column: str, label_column: str | None) -> Iterator[tuple[Any, Any]]:
     names = list(split.features)
-    if image_column not in names:
-        raise InputValueError(
-            f"image_column: got {image_column!r}, SOURCE has {', '.join(map(repr, names))}; name the column "
-            "of pictures with --image-column."
-        )
-    if label_column is not None and label_column not in names:
-        raise InputValueError(
-            f"label_column: got {label_column!r}, SOURCE has {', '.join(map(repr, names))}; name the column "
-            "that tells what an image shows with --label-column, or leave it out."
-        )
-    if isinstance(split.features[image_column], Image):
-        split = split.cast_column(image_column, Image(decode=False))
-    for row in split:
-        yield row[image_column], row.get(label_column or _LABEL_COLUMN)
+    for argument, name in (("image_column", image_column), ("label_column", label_column)):
+        if name is not None and name not in names:
+            raise InputValueError(
+                f"{argument}: got {name!r}, SOURCE has {', '.join(map(repr, names))}; name the right one "
+                f"with --{argument.replace('_', '-')}."
+            )
+    label = label_column or (_LABEL_COLUMN if _LABEL_COLUMN in names else None)
+    return split.unread(image_column, label)
 
 
 def _reservoir(rows: Iterator[Any], count: int, rng: random.Random) -> tuple[list[Any], int]:
@@ -125,9 +125,9 @@ def _reservoir(rows: Iterator[Any], count: int, rng: random.Random) -> tuple[lis
     return kept, number + 1
 
 
-def _read(image: Any, shrink: bool) -> np.ndarray | None:
+def _read(image: Callable[[], Any], shrink: bool) -> np.ndarray | None:
     try:
-        pixels = read_image(file_of(image))
+        pixels = read_image(file_of(image()))
     except ImageReadingError:
         return None
     height, width = pixels.shape[:2]

@@ -52,7 +52,10 @@ def cannot_invert(bench: Bench) -> str | None:
     """Tell why there is no known linear map to invert, or None."""
     if bench.shuffled:
         return "patches are shuffled"
-    if bench.encryption.sub_patch_symmetries or bench.encryption.patch_normalization:
+    encryption = bench.encryption
+    if encryption.shuffle_tones:
+        return "with tones apart the mean is no known linear map of the image"
+    if encryption.sub_patch_symmetries or encryption.patch_normalization:
         return "with symmetries or normalization the mean is no known linear map of the image"
     return None
 

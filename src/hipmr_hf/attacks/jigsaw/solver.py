@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputValueError
+from ...metrics.patch_order import chance_scores, order_scores
 from ..base import AttackResult, check_shuffled, grid_shape, join_patches, split_mosaic
 from .annealing import anneal, layout_energy
 from .assembly import greedy_layout
-from .compiled import warn_without_numba
 from .pair_scores import pair_scores, pair_top1
 from .weights import PairWeights, weights_for
 
@@ -122,7 +122,6 @@ class JigsawAttack:
             unary: as in calling.
             started: `time.process_time()` when the attack began; now by default.
         """
-        warn_without_numba()
         started = time.process_time() if started is None else started
         shape = grid_shape(self.encryption)
         scores = scores.astype(np.float32)
@@ -173,8 +172,6 @@ def _score(
     shape: tuple[int, int],
     unary: np.ndarray | None,
 ) -> JigsawResult:
-    from ...metrics.patch_order import chance_scores, order_scores
-
     true_grid = np.full(shape[0] * shape[1], -1)
     true_grid[truth] = np.arange(len(truth))
     true_energy = layout_energy(true_grid.reshape(shape), scores, unary)
