@@ -19,8 +19,7 @@ from PIL import Image
 
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.jigsaw.compatibility import DISSIMILARITIES
-from hipmr_hf.attacks.jigsaw.pair_scores import fit_weights
-from hipmr_hf.attacks.jigsaw.weights import PairWeights
+from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights, fit_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 224

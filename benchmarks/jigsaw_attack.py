@@ -25,7 +25,7 @@ from PIL import Image
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth, join_patches, split_mosaic
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 from hipmr_hf.attacks.jigsaw.weights import weights_for
 from hipmr_hf.attacks.mixing.inversion import invert_mixing
 from hipmr_hf.images.writing import encode_image

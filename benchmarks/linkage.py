@@ -27,7 +27,7 @@ from PIL import Image
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth
 from hipmr_hf.attacks.jigsaw.shared_permutation import attack_shared_permutation
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 from hipmr_hf.attacks.linkage import link
 from hipmr_hf.metrics.retrieval import retrieval_chance, retrieval_scores
 

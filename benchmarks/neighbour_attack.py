@@ -24,7 +24,7 @@ from sklearn.datasets import load_sample_images
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth, grid_shape, split_mosaic
 from hipmr_hf.attacks.jigsaw.pair_scores import pair_scores, pair_top1
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack, JigsawResult
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack, JigsawResult
 from hipmr_hf.attacks.jigsaw.weights import weights_for
 from hipmr_hf.attacks.trained.neighbour import NeighbourAttacker, train_neighbour
 from hipmr_hf.attacks.trained.training_crops import TrainingCrops

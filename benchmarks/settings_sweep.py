@@ -25,9 +25,8 @@ from settings_table import write_page
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth, split_mosaic
 from hipmr_hf.attacks.jigsaw.compatibility import ALL_COLOURS
-from hipmr_hf.attacks.jigsaw.pair_scores import fit_weights, pair_scores
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
-from hipmr_hf.attacks.jigsaw.weights import PairWeights
+from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights, fit_weights, pair_scores
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "settings_sweep.json"

@@ -11,7 +11,7 @@ from timing import Row, quartiles, run_alone
 
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 
 SIZE = 224
 

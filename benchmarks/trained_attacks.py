@@ -26,7 +26,7 @@ from PIL import Image
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.attacks.base import AttackResult, EncryptedSample, encrypt_with_truth, split_mosaic
 from hipmr_hf.attacks.gradients.leakage import gradient_leakage
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 from hipmr_hf.attacks.mixing.decoder import train_mixing_decoder
 from hipmr_hf.attacks.mixing.inversion import invert_mixing
 from hipmr_hf.attacks.trained.position import PositionAttacker, train_position

@@ -14,7 +14,6 @@ def lazy_names(package: str, module_of: Mapping[str, str]) -> tuple[Callable[[st
 
     Example:
 
-        >>> from hipmr_hf import MixingUp
         >>> find, names = lazy_names("hipmr_hf", {"MixingUp": "encryption"})
         >>> find("MixingUp").__name__, names
         ('MixingUp', ['MixingUp'])

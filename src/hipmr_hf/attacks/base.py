@@ -1,18 +1,12 @@
 """What attacks share: the result they return, and how an audit gets encrypted images whose truth it knows."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..encryption import patches
-from ..errors import InputTypeError, InputValueError
-
-if TYPE_CHECKING:
-    from ..encryption.base import Encryption
-    from ..encryption.random_shuffling import RandomShuffling
+from ..encryption import Encryption, RandomShuffling, patches
+from ..errors import InputValueError
 
 EMPTY_LEVEL = 128
 """Grey level that a reconstruction shows where it has no patch."""
@@ -71,7 +65,6 @@ def encrypt_with_truth(
         The encrypted images and the true positions of their patches.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
         >>> sample = encrypt_with_truth(
         ...     RandomShuffling(image_size=32, patch_size=16), np.zeros((2, 32, 32, 3), np.uint8))
         >>> sample.images.shape, sorted(sample.positions[0].tolist())
@@ -88,24 +81,10 @@ def encrypt_with_truth(
     return EncryptedSample(encrypted, draw.permutations[:, : encryption.num_patches].astype(np.int64))
 
 
-def check_shuffled(encryption: Encryption) -> None:
-    """Refuse settings that leave patches in their places: there is no order to find.
-
-    Raises:
-        InputTypeError: the settings are not those of RS.
-    """
-    if getattr(encryption, "strategy", None) != "rs":
-        raise InputTypeError(
-            f"encryption: got {type(encryption).__name__}, expected RandomShuffling; patches of MI are in "
-            "their places already."
-        )
-
-
 def grid_shape(encryption: RandomShuffling) -> tuple[int, int]:
     """Tell the rows and columns of patches in the plain image: what the attacker knows from the settings.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
         >>> grid_shape(RandomShuffling(image_size=(32, 64), patch_size=16, drop_ratio=0.5))
         (2, 4)
     """
@@ -173,7 +152,6 @@ def true_mosaic(plain: np.ndarray, encryption: Encryption) -> np.ndarray:
         encryption: settings without mixing; the kept pixels are shown as they were.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
         >>> settings = RandomShuffling(image_size=32, patch_size=16, interval=4)
         >>> true_mosaic(np.zeros((32, 32, 3), np.uint8), settings).shape
         (24, 24, 3)

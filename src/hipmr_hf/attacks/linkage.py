@@ -7,18 +7,14 @@ Source: the symmetric mean nearest-neighbour distance is the modified Hausdorff 
 Jain, ICPR 1994.
 """
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ..encryption import Encryption
 from ..errors import InputValueError
 from .base import split_mosaic
-
-if TYPE_CHECKING:
-    from ..encryption.base import Encryption
 
 
 class LinkageResult(NamedTuple):

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputValueError
 
 if TYPE_CHECKING:
-    from ..encryption.base import Encryption
-    from ..encryption.placement import Sides
+    from ..encryption import Encryption, Sides
 
 _NAMES = (
     "strategy",
@@ -83,8 +82,7 @@ def given_settings(options: argparse.Namespace) -> list[str]:
 
 def settings_from(options: argparse.Namespace) -> "Encryption":
     """Build the encryption that the arguments describe; those that were not given keep its defaults."""
-    from ..encryption.mixing_up import MixingUp
-    from ..encryption.random_shuffling import RandomShuffling
+    from ..encryption import MixingUp, RandomShuffling
 
     shuffled_only = {"interval": options.interval, "drop_ratio": options.drop_ratio}
     given = {
@@ -104,7 +102,7 @@ def settings_from(options: argparse.Namespace) -> "Encryption":
 
 
 def _sides(options: argparse.Namespace) -> "Sides | None":
-    from ..encryption.placement import Sides
+    from ..encryption import Sides
 
     flags = {"--shorter-side": options.shorter_side, "--longer-side": options.longer_side}
     given = " and ".join(f"{flag} {value}" for flag, value in flags.items() if value is not None)

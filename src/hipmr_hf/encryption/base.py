@@ -1,11 +1,9 @@
 """What both encryptions do alike: place an image, draw randomness, turn and mix patches where they stand."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -13,11 +11,9 @@ from PIL import Image
 from ..errors import InputTypeError, InputValueError
 from . import keys, patches
 from .checks import MAX_SIDE, check_array, check_whole
+from .keys import SecretKey
 from .placement import Placement, load_upright, place, resize_and_centre_crop, whole_patches
 from .settings_file import SettingsFile
-
-if TYPE_CHECKING:
-    from .keys import SecretKey
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray)
 
@@ -31,7 +27,7 @@ class Draw(NamedTuple):
     permutations: np.ndarray | None  # (batch, rows * cols)
     turns: np.ndarray | None  # (batch, rows, cols, sub_patch_grid, sub_patch_grid)
 
-    def part(self, images: slice) -> Draw:
+    def part(self, images: slice) -> "Draw":
         """Return the randomness of some images of the batch."""
         return Draw(*(None if values is None else values[images] for values in self))
 

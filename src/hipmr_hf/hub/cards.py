@@ -1,27 +1,23 @@
 """Cards that say how images were encrypted, what was measured, and what is not protected."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import PIL.Image
 import pyarrow.parquet as pq
 from datasets import Features, Image
 from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
 
+from ..encryption import Encryption
 from ..errors import InputValueError
 from ..layout import DATA_FOLDER, split_of
 from .audit_section import AuditRow, audit_section
 from .card_renewal import BEGIN, END
 from .limits import what_is_not_protected, what_viewers_see
-
-if TYPE_CHECKING:
-    from ..encryption.base import Encryption
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TAGS = ["hipmr-hf", "perceptual-encryption"]

@@ -5,12 +5,7 @@ with patches of 16. Linkage comes from `benchmarks/linkage.py`: 62 photographs, 
 the figures equal to the results of both. All are lower bounds of what leaks.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ..encryption.base import Encryption
+from ..encryption import Encryption
 
 # Share of true neighbours that a jigsaw solver put back, by interval and drop ratio; chance is .005.
 NEIGHBOURS = {

@@ -1,20 +1,15 @@
 """Bring folders to the Hub: inspected first, in one commit, and without touching what people wrote there."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..encryption.keys import SecretKey
 from ..errors import UnreachableError
 from ..layout import CARD_FILE
 from ..leaks.guard import check_no_leaks
-
-if TYPE_CHECKING:
-    from ..encryption.keys import SecretKey
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub.utils import filter_repo_objects
 
-from ..encryption.base import Encryption
+from ..encryption import Encryption
 from ..encryption.keys import SecretKey
 from ..errors import InputValueError, MissingFileError, UserError, hub_told
 from ..layout import CARD_FILE, DATA_FOLDER, SETTINGS_FILE, key_id_in, split_of

@@ -1,7 +1,5 @@
 """Look at every value of Parquet files for what must not be published."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import json
@@ -10,21 +8,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Image
 
+from ..encryption.base import Encryption
 from ..encryption.keys import NONCE_BYTES, SecretKey
 from ..images.chunks import foreign_parts
 from ..images.reading import ImageReadingError, read_image
 from ..layout import NONCE_COLUMN
 from .borders import PLAIN_RATIO, border_ratio
 from .column_remarks import ColumnWatch
-
-if TYPE_CHECKING:
-    from ..encryption.base import Encryption
 
 _BATCH_ROWS = 64
 # Images of a split that are decoded, the rest being looked at as bytes; and how many must be able to tell.
@@ -70,7 +66,7 @@ def row_groups(shards: Sequence[Path], encryption: Encryption | None) -> list[Ro
     return groups
 
 
-def inspect_rows(group: RowGroup, keys: Sequence[SecretKey]) -> FoundInRows:
+def inspect_rows(group: RowGroup, keys: Sequence[SecretKey]) -> "FoundInRows":
     """Look at every value of a row group.
 
     Args:
@@ -118,7 +114,7 @@ class FoundInRows:
     ratios: dict[int, float] = dataclasses.field(default_factory=dict)
     watches: dict[str, ColumnWatch] = dataclasses.field(default_factory=dict)
 
-    def join(self, later: FoundInRows) -> None:
+    def join(self, later: "FoundInRows") -> None:
         """Add what was found in rows that follow."""
         self.num_rows += later.num_rows
         for place, rows in later.places.items():

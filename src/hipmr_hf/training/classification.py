@@ -9,11 +9,14 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 from transformers.image_utils import PILImageResampling
 
-from ..encryption.base import Encryption
+from ..encryption import Encryption
 from ..errors import InputValueError
-from ..models.configuration_pevit import PEViTConfig
-from ..models.image_processing_pevit import PEViTImageProcessorPil
-from ..models.modeling_pevit import PEViTForImageClassification, PEViTForImageClassificationWithTeacher
+from ..models import (
+    PEViTConfig,
+    PEViTForImageClassification,
+    PEViTForImageClassificationWithTeacher,
+    PEViTImageProcessorPil,
+)
 
 SIZES = ("tiny", "small", "base")
 

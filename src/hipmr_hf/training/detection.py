@@ -1,10 +1,8 @@
 """What a training script for detectors needs: fitting models, batches with boxes, Trainer, evaluation."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,19 +16,15 @@ from transformers import (
     YolosForObjectDetection,
 )
 
+from ..encryption import Encryption
 from ..errors import InputValueError
 from ..metrics.mean_average_precision import MeanAveragePrecision
-from ..models.configuration_peyolos import PEYolosConfig
+from ..models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil
 from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
-from ..models.image_processing_peyolos import PEYolosImageProcessorPil
 from ..models.loss_peyolos import detection_counts, detection_loss
-from ..models.modeling_peyolos import PEYolosForObjectDetection
 from .classification import decaying_parameters
+from .detection_augmentation import DetectionAugmentation
 from .place_supervision import supervise_places
-
-if TYPE_CHECKING:
-    from ..encryption.base import Encryption
-    from .detection_augmentation import DetectionAugmentation
 
 Row = Mapping[str, Any]
 

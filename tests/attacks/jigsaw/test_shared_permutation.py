@@ -6,7 +6,7 @@ import pytest
 from hipmr_hf.attacks.base import encrypt_with_truth
 from hipmr_hf.attacks.jigsaw.pair_scores import pair_top1
 from hipmr_hf.attacks.jigsaw.shared_permutation import attack_shared_permutation, combined_scores
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 from hipmr_hf.encryption import RandomShuffling
 
 # Mixed patches with a gap: one image alone is hard.

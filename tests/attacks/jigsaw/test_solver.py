@@ -7,7 +7,7 @@ from hipmr_hf.attacks.base import encrypt_with_truth, join_patches, split_mosaic
 from hipmr_hf.attacks.jigsaw.annealing import anneal, layout_energy
 from hipmr_hf.attacks.jigsaw.assembly import greedy_layout
 from hipmr_hf.attacks.jigsaw.pair_scores import pair_scores
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 from hipmr_hf.attacks.jigsaw.weights import weights_for
 from hipmr_hf.encryption import MixingUp, RandomShuffling
 

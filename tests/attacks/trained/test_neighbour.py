@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hipmr_hf.attacks.base import encrypt_with_truth, split_mosaic
-from hipmr_hf.attacks.jigsaw.weights import PairWeights
+from hipmr_hf.attacks.jigsaw.pair_scores import PairWeights
 from hipmr_hf.attacks.trained.learned_pairs import PairNetwork
 from hipmr_hf.attacks.trained.neighbour import train_neighbour
 from hipmr_hf.attacks.trained.neighbour_network import NeighbourNetwork

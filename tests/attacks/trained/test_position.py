@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hipmr_hf.attacks.base import encrypt_with_truth, grid_shape, split_mosaic
-from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
+from hipmr_hf.attacks.jigsaw.solver.solver import JigsawAttack
 from hipmr_hf.attacks.trained.position import train_position
 from hipmr_hf.attacks.trained.training_crops import TrainingCrops
 from hipmr_hf.encryption import MixingUp, RandomShuffling

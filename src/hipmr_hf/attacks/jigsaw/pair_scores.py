@@ -8,20 +8,43 @@ et al. (2011) do; the weights that combine them come from a conditional logit (M
 photographs that the attacker encrypts with the same settings, which are no secret.
 """
 
-from __future__ import annotations
-
+import dataclasses
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...encryption import RandomShuffling
 from ...errors import InputValueError
 from ..base import encrypt_with_truth, grid_shape, split_mosaic
 from .compatibility import ALL_COLOURS, dissimilarities
-from .weights import NEVER, PairWeights
 
-if TYPE_CHECKING:
-    from ...encryption.random_shuffling import RandomShuffling
+NEVER = -30.0
+"""Log-odds of what cannot be: a patch beside itself."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PairWeights:
+    """How to weigh dissimilarities for one kind of encryption.
+
+    Args:
+        names: keys of `compatibility.DISSIMILARITIES`.
+        weights: two for each name, for its logarithm and for its value.
+        absent: score of "the neighbour is not there" (dropped, or beyond the frame) beside those of
+            candidates.
+        source: what they were fitted on, for the report.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    absent: float = NEVER
+    source: str = "chosen by hand"
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != 2 * len(self.names):
+            raise InputValueError(
+                f"weights: got {len(self.weights)}, expected two for each of the {len(self.names)} names; "
+                "fit_weights makes them."
+            )
 
 
 def pair_features(costs: np.ndarray) -> np.ndarray:
@@ -165,7 +188,6 @@ def fit_weights(
         ValueError: no photographs.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
         >>> from sklearn.datasets import load_sample_image
         >>> settings = RandomShuffling(image_size=64, patch_size=16)
         >>> fitted = fit_weights(settings, [load_sample_image("china.jpg")], names=("border",))

@@ -7,21 +7,16 @@ Chuman, Kurihara, Kiya, "On the security of block scrambling-based EtC systems a
 attacks", ICASSP 2017, warn of.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputValueError
 from ..base import split_mosaic
 from .pair_scores import pair_scores
+from .solver import JigsawAttack, JigsawResult
 from .weights import weights_for
-
-if TYPE_CHECKING:
-    from .solver import JigsawAttack, JigsawResult
 
 
 def combined_scores(attack: JigsawAttack, images: np.ndarray) -> np.ndarray:
@@ -37,7 +32,6 @@ def combined_scores(attack: JigsawAttack, images: np.ndarray) -> np.ndarray:
         in one image is no proof against a pair.
 
     Example:
-        >>> from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
         >>> from hipmr_hf.encryption import RandomShuffling
         >>> attack = JigsawAttack(RandomShuffling(image_size=32, patch_size=16))
         >>> combined_scores(attack, np.zeros((3, 32, 32, 3), np.uint8)).shape
@@ -65,7 +59,6 @@ def attack_shared_permutation(
         ValueError: no images.
 
     Example:
-        >>> from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
         >>> from hipmr_hf.encryption import RandomShuffling
         >>> attack = JigsawAttack(RandomShuffling(image_size=32, patch_size=16), rounds=1, steps=10)
         >>> attack_shared_permutation(attack, np.zeros((3, 32, 32, 3), np.uint8)).effort["images"]

@@ -5,24 +5,19 @@ encrypted dataset, and not the permutation. Pieces are not turned (type-1 puzzle
 them, and may be missing.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import InputValueError
-from ...metrics.patch_order import chance_scores, order_scores
-from ..base import AttackResult, check_shuffled, grid_shape, join_patches, split_mosaic
+from ...encryption import RandomShuffling
+from ...errors import InputTypeError, InputValueError
+from ..base import AttackResult, grid_shape, join_patches, split_mosaic
 from .annealing import anneal, layout_energy
 from .assembly import greedy_layout
-from .pair_scores import pair_scores, pair_top1
-from .weights import PairWeights, weights_for
-
-if TYPE_CHECKING:
-    from ...encryption.random_shuffling import RandomShuffling
+from .compiled import warn_without_numba
+from .pair_scores import PairWeights, pair_scores, pair_top1
+from .weights import weights_for
 
 THRESHOLDS = (6.0, 3.0, 1.0)
 """Log-odds down to which pairs are joined first; the layout of highest energy is then annealed."""
@@ -61,7 +56,6 @@ class JigsawAttack:
         seed: of the search.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
         >>> from sklearn.datasets import load_sample_image
         >>> settings = RandomShuffling(image_size=112, patch_size=28)
         >>> result = JigsawAttack(settings, rounds=1, steps=50)(settings(load_sample_image("china.jpg")))
@@ -77,7 +71,11 @@ class JigsawAttack:
     image_format: str = "png"
 
     def __post_init__(self) -> None:
-        check_shuffled(self.encryption)
+        if not isinstance(self.encryption, RandomShuffling):
+            raise InputTypeError(
+                f"encryption: got {type(self.encryption).__name__}, expected RandomShuffling; patches of MI "
+                "are in their places, and mixing_inversion attacks them."
+            )
         if self.encryption.encrypted_patch_size < 2:
             raise InputValueError(
                 "encryption: its encrypted patches are 1 pixel wide, expected 2 or more: a border needs two."
@@ -122,6 +120,7 @@ class JigsawAttack:
             unary: as in calling.
             started: `time.process_time()` when the attack began; now by default.
         """
+        warn_without_numba()
         started = time.process_time() if started is None else started
         shape = grid_shape(self.encryption)
         scores = scores.astype(np.float32)
@@ -172,6 +171,8 @@ def _score(
     shape: tuple[int, int],
     unary: np.ndarray | None,
 ) -> JigsawResult:
+    from ...metrics.patch_order import chance_scores, order_scores
+
     true_grid = np.full(shape[0] * shape[1], -1)
     true_grid[truth] = np.arange(len(truth))
     true_energy = layout_energy(true_grid.reshape(shape), scores, unary)

@@ -5,44 +5,9 @@ Made by `python benchmarks/fit_jigsaw_weights.py` from one 224x224 crop each of 
 subsampled chroma come from half of the crops.
 """
 
-from __future__ import annotations
-
-import dataclasses
-from typing import TYPE_CHECKING
-
+from ...encryption import RandomShuffling
 from ...errors import InputValueError
-
-if TYPE_CHECKING:
-    from ...encryption.random_shuffling import RandomShuffling
-
-NEVER = -30.0
-"""Log-odds of what cannot be: a patch beside itself."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PairWeights:
-    """How to weigh dissimilarities for one kind of encryption.
-
-    Args:
-        names: keys of `compatibility.DISSIMILARITIES`.
-        weights: two for each name, for its logarithm and for its value.
-        absent: score of "the neighbour is not there" (dropped, or beyond the frame) beside those of
-            candidates.
-        source: what they were fitted on, for the report.
-    """
-
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
-    absent: float = NEVER
-    source: str = "chosen by hand"
-
-    def __post_init__(self) -> None:
-        if len(self.weights) != 2 * len(self.names):
-            raise InputValueError(
-                f"weights: got {len(self.weights)}, expected two for each of the {len(self.names)} names; "
-                "fit_weights makes them."
-            )
-
+from .pair_scores import PairWeights
 
 SOURCE = "shipped; conditional logit on photographs, patch size 16"
 
@@ -177,7 +142,6 @@ def weights_for(encryption: RandomShuffling, *, image_format: str = "png") -> Pa
         ValueError: an unknown format.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
         >>> weights_for(RandomShuffling(patch_size=28)).names[0]
         'prediction'
     """

@@ -10,28 +10,23 @@ Sources: Schwab, Antholzer, Haltmeier, "Deep null space learning for inverse pro
 Ronneberger et al., U-Net, 2015; Shi et al., sub-pixel convolution, CVPR 2016.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from ...encryption import Encryption, MixingUp
 from ...errors import InputTypeError
 from ...metrics.image_similarity import image_similarity
 from ..base import AttackResult, encrypt_with_truth
 from ..trained.timed_training import Progress, train_for
+from ..trained.training_crops import TrainingCrops
 from .inversion import project
 from .small_total_variation import small_total_variation
-
-if TYPE_CHECKING:
-    from ...encryption.base import Encryption
-    from ...encryption.mixing_up import MixingUp
-    from ..trained.training_crops import TrainingCrops
 
 _FINE, _COARSE = 64, 160
 """Channels of the network's two levels."""
@@ -115,7 +110,6 @@ def is_linear(encryption: Encryption) -> bool:
     """Whether what was seen is a known linear map of the plain image.
 
     Example:
-        >>> from hipmr_hf import MixingUp
         >>> is_linear(MixingUp()), is_linear(MixingUp(sub_patch_symmetries=True))
         (True, False)
     """
@@ -190,15 +184,13 @@ def train_mixing_decoder(
         TypeError: an encryption that shuffles.
 
     Example:
-        >>> from hipmr_hf.attacks.trained.training_crops import TrainingCrops
-        >>> from hipmr_hf import MixingUp
         >>> ramps = [np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)]
         >>> settings, crops = MixingUp(patch_size=16), TrainingCrops(ramps, (32, 32))
         >>> decoder = train_mixing_decoder(settings, crops, cpu_seconds=20, max_steps=2)
         >>> decoder(settings(ramps[0])).reconstruction.shape
         (32, 32, 3)
     """
-    if getattr(encryption, "strategy", None) != "mi":
+    if not isinstance(encryption, MixingUp):
         raise InputTypeError(
             f"encryption: got {type(encryption).__name__}, expected MixingUp; patches that were shuffled are "
             "for `jigsaw`, `position` and `reconstruction`."

@@ -9,19 +9,14 @@ proximal map by a dual iteration); the projected subgradient scheme is the textb
 Pesquet 2011).
 """
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...encryption import Encryption
 from ...errors import InputValueError
 from ...metrics.image_similarity import image_similarity
 from ..base import AttackResult
-
-if TYPE_CHECKING:
-    from ...encryption.base import Encryption
 
 _DUAL_STEP = 0.248  # below 1/4, the bound of Chambolle 2004 in two dimensions
 

@@ -11,7 +11,7 @@ boundaries", CVPR 2020 (a learned judge of pairs beside handcrafted costs).
 import torch
 from torch import nn
 
-from ..jigsaw.weights import NEVER, PairWeights
+from ..jigsaw.pair_scores import NEVER, PairWeights
 from .neighbour_network import WIDTH, NeighbourNetwork
 
 _CANDIDATES = 12

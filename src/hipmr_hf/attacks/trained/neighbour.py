@@ -10,29 +10,25 @@ Sources: Noroozi and Favaro, ECCV 2016; Paumard et al., "Deepzzle", IEEE TIP 202
 an eroded border); McFadden 1974 (conditional logit).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
+from ...encryption import RandomShuffling
 from ..base import split_mosaic
-from ..jigsaw.pair_scores import log_odds
+from ..jigsaw.pair_scores import NEVER, log_odds
 from ..jigsaw.solver import JigsawAttack, JigsawResult
-from ..jigsaw.weights import NEVER, weights_for
+from ..jigsaw.weights import weights_for
 from .learned_pairs import PairNetwork
 from .neighbour_network import NeighbourNetwork, neighbour_loss
 from .neighbour_puzzles import Puzzles, PuzzleStock, handcrafted_features, make_puzzles, mean_top1
 from .timed_training import Progress, train_for
-
-if TYPE_CHECKING:
-    from ...encryption.random_shuffling import RandomShuffling
-    from .training_crops import TrainingCrops
+from .training_crops import TrainingCrops
 
 _BATCH = 4
 _ALONE_SHARE, _ALONE_RATE = 0.4, 2e-3
@@ -122,8 +118,6 @@ def train_neighbour(
         ValueError: encrypted patches of 1 pixel, or no time.
 
     Example:
-        >>> from hipmr_hf.attacks.trained.training_crops import TrainingCrops
-        >>> from hipmr_hf import RandomShuffling
         >>> from sklearn.datasets import load_sample_image
         >>> settings = RandomShuffling(image_size=64, patch_size=16)
         >>> crops = TrainingCrops([load_sample_image("china.jpg")], (64, 64))

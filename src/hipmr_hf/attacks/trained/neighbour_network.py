@@ -13,7 +13,7 @@ using a siamese time delay neural network", NIPS 1993 (shared encoders, compared
 import torch
 from torch import nn
 
-from ..jigsaw.weights import NEVER
+from ..jigsaw.pair_scores import NEVER
 
 WIDTH = 256
 _DISTANCES, _DISTANCE_WIDTH = 8, 16

@@ -1,23 +1,18 @@
 """Puzzles with their solution, for attackers that learn who is whose neighbour."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from ...encryption import RandomShuffling
 from ..base import encrypt_with_truth, grid_shape, split_mosaic
 from ..jigsaw.compatibility import dissimilarities
 from ..jigsaw.pair_scores import pair_features, pair_top1, true_pairs
 from ..jigsaw.weights import weights_for
-
-if TYPE_CHECKING:
-    from ...encryption.random_shuffling import RandomShuffling
-    from .training_crops import TrainingCrops
+from .training_crops import TrainingCrops
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +37,6 @@ def make_puzzles(encryption: RandomShuffling, images: np.ndarray) -> Puzzles:
     """Encrypt images, uint8 (batch, height, width, channels), with fresh randomness.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
         >>> settings = RandomShuffling(image_size=32, patch_size=16)
         >>> puzzles = make_puzzles(settings, np.zeros((1, 32, 32, 3), np.uint8))
         >>> puzzles.pieces.shape, int((puzzles.neighbours == 4).sum())  # each of the 4 lacks two

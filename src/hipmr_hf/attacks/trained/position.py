@@ -10,24 +10,21 @@ transformer without position embeddings that predicts the places of its patches)
 2016 (puzzles as a learning task); Kuhn 1955 (assignment).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..base import check_shuffled, encrypt_with_truth, grid_shape, join_patches, split_mosaic
+from ...encryption import RandomShuffling
+from ...errors import InputTypeError
+from ..base import encrypt_with_truth, grid_shape, join_patches, split_mosaic
 from ..jigsaw.solver import JigsawResult
 from .set_transformer import WIDTH, PatchEmbedding, set_encoder, split_batch, vary_light
 from .timed_training import Progress, train_for
-
-if TYPE_CHECKING:
-    from ...encryption.random_shuffling import RandomShuffling
-    from .training_crops import TrainingCrops
+from .training_crops import TrainingCrops
 
 _BATCH, _DEPTH = 16, 3
 _DROPOUT, _SMOOTHING = 0.1, 0.1
@@ -144,8 +141,6 @@ def train_position(
         TypeError: an encryption that does not shuffle.
 
     Example:
-        >>> from hipmr_hf.attacks.trained.training_crops import TrainingCrops
-        >>> from hipmr_hf import RandomShuffling
         >>> ramps = [np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)]
         >>> settings = RandomShuffling(image_size=64, patch_size=32)
         >>> crops = TrainingCrops(ramps, (64, 64), aligned=True)
@@ -154,7 +149,11 @@ def train_position(
         >>> attacker(sample.images[0], sample.positions[0]).scores["direct"]
         1.0
     """
-    check_shuffled(encryption)
+    if not isinstance(encryption, RandomShuffling):
+        raise InputTypeError(
+            f"encryption: got {type(encryption).__name__}, expected RandomShuffling; patches of MI are in "
+            "their places already."
+        )
     rows, cols = grid_shape(encryption)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -9,16 +9,15 @@ Sources: Hao et al. 2023 (arXiv 2306.03679, attack on RS by a transformer); He e
 are scalable vision learners", CVPR 2022; Vinyals et al., "Pointer networks", 2015 (the copying).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from ...encryption import Encryption
 from ...errors import InputValueError
 from ...metrics.image_similarity import image_similarity
 from ..base import AttackResult, EncryptedSample, encrypt_with_truth
@@ -32,10 +31,7 @@ from .set_transformer import (
     vary_light,
 )
 from .timed_training import Progress, train_for
-
-if TYPE_CHECKING:
-    from ...encryption.base import Encryption
-    from .training_crops import TrainingCrops
+from .training_crops import TrainingCrops
 
 _BATCH, _ENCODER_DEPTH, _DECODER_DEPTH = 16, 3, 2
 _POINTER_WEIGHT = 0.02
@@ -193,7 +189,6 @@ def train_reconstruction(
         progress: called with the fraction done and a few words.
 
     Example:
-        >>> from hipmr_hf.attacks.trained.training_crops import TrainingCrops
         >>> from hipmr_hf import MixingUp
         >>> ramps = [np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)]
         >>> settings, crops = MixingUp(patch_size=16), TrainingCrops(ramps, (32, 32))
