@@ -56,8 +56,8 @@ def _add_effort(group: "argparse._ArgumentGroup") -> None:
         "--effort",
         choices=("quick", "full"),
         default="quick",
-        help="quick: about a minute of one core for each setting at 224 pixels, no trained attackers; full: all "
-        "of them, many minutes for each setting. Default: quick.",
+        help="quick: about a minute of one core for each setting at 224 pixels, no trained attackers; full: "
+        "all of them, many minutes for each setting. Default: quick.",
     )
     group.add_argument(
         "--num-images", type=int, metavar="N", help="Images to attack. Default: 6, full: 12, encrypted: 4."
