@@ -1,5 +1,6 @@
 """`hipmr audit`, as a data owner types it."""
 
+import importlib.util
 import json
 import re
 import time
@@ -55,8 +56,15 @@ def test_a_folder_of_photographs_is_audited_without_a_name(images, tmp_path, cap
     assert run("audit", images, "--output-dir", tmp_path / "out", *SETTINGS, *SMALL) == 0
 
     printed = capsys.readouterr().out
-    assert "RS, 84x84, patch 28: F. A jigsaw solver" in printed and "report.html" in printed
-    assert "  - Finding the photograph among candidates: 100%" in printed
+    assert "RS, 84x84, patch 28: grade F (A to F; F: the picture is back)" in printed
+    assert "Attacking 2 of 8 pictures, drawn at random (seed 0); they are looked for among 8." in printed
+    assert "To leave less: --sub-patch-grid 2" in printed and "report.html" in printed
+    lines = printed.splitlines()
+    leak, reason = (
+        next(i for i, line in enumerate(lines) if word in line) for word in ("Largest leak:", "Why")
+    )
+    assert leak < reason and "100%" in lines[leak]
+    assert any("inding the photograph among candidates: 100%" in line for line in lines)
     assert "No attacker was trained, and those find more: --effort full." in printed
     report = report_in(tmp_path / "out")
     assert report["valid"] and report["sample"]["attacked"] == 2 and report["sample"]["labels"] == 2
@@ -95,7 +103,10 @@ def test_an_encrypted_dataset_is_attacked_and_nothing_is_measured(images, tmp_pa
 
     assert run("audit", encrypted, "--output-dir", tmp_path / "out", *SMALL) == 0
 
-    assert "nothing measured" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "nothing can be measured without the plain images" in printed
+    assert "an inversion" in printed or "inversion under a smoothness prior: 2 pictures" in printed
+    assert "What is known of such settings:" in printed and "To leave less: " in printed
     report = report_in(tmp_path / "out")
     assert not report["measured"] and report["settings"][0]["attackers"][0]["scores"] == {}
     assert "Nothing is measured here" in (tmp_path / "out" / "report.html").read_text()
@@ -175,6 +186,21 @@ def test_an_encrypted_dataset_takes_no_settings(tmp_path, capsys):
     RandomShuffling(image_size=64).save_pretrained(tmp_path / "encrypted")
     assert run("audit", tmp_path / "encrypted", "--output-dir", tmp_path / "out", "--sweep") == 2
     assert "SOURCE is encrypted" in only_error(capsys)
+
+
+def test_the_search_for_leaks_says_where_it_went(tmp_path, capsys):
+    assert run("audit", tmp_path, "--leaks", "--key-file", "a.key", "--repo-type", "model") == 2
+    assert "hipmr leaks PATH_OR_REPO" in only_error(capsys)
+
+
+def test_without_the_extra_nothing_is_begun(images, tmp_path, monkeypatch, capsys):
+    find_spec = importlib.util.find_spec
+    missing = lambda name, *more: None if name == "numba" else find_spec(name, *more)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
+
+    assert run("audit", images, "--output-dir", tmp_path / "out") == 2
+
+    assert 'pip install "hipmr-hf[audit]"' in only_error(capsys) and not (tmp_path / "out").exists()
 
 
 def test_noise_is_no_photograph(tmp_path):

@@ -17,9 +17,10 @@ from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.privacy_report import FULL, QUICK, Effort, encrypted_report, privacy_report
 from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of
 from hipmr_hf.privacy_report.controls import easy_settings, run_controls
-from hipmr_hf.privacy_report.grade import level, said
+from hipmr_hf.privacy_report.grade import largest_leak, level, said
+from hipmr_hf.privacy_report.holders import advice
 from hipmr_hf.privacy_report.pictures import contact_sheet
-from hipmr_hf.privacy_report.records import LINK, AttackRecord
+from hipmr_hf.privacy_report.records import LINK, ORDER, AttackRecord
 from hipmr_hf.privacy_report.sample import draw_sample
 from hipmr_hf.privacy_report.sweep import sweep
 
@@ -105,6 +106,25 @@ def test_two_subjects_that_are_told_apart_are_linked_though_guessing_finds_half(
     record = AttackRecord("same_subject", "linking", LINK, "", "top1", {"top1": [found]}, {"top1": chance})
     assert (level(record) > 0) == is_linked
     assert said(record).endswith("linked" if is_linked else "no more than twice what guessing finds")
+
+
+def test_linking_counts_as_the_largest_leak_where_it_is():
+    solved, linked = (
+        AttackRecord(kind, kind, kind, "", "score", {"score": [value]}, {"score": 0.01})
+        for kind, value in ((ORDER, 0.3), (LINK, 0.92))
+    )
+    assert largest_leak([solved, linked]) is linked
+    nothing = AttackRecord("jigsaw", "", ORDER, "", "score", {"score": [0.01]}, {"score": 0.01})
+    assert largest_leak([nothing]) is None
+
+
+@pytest.mark.parametrize("letter", [*"ABCDEF", "invalid", None])
+@pytest.mark.parametrize("encryption", [EASY, HARD, MIXED], ids=["easy", "hard", "mixed"])
+def test_every_grade_gives_advice(encryption, letter):
+    said = advice(encryption, letter)
+    assert said.endswith(".") and len(said.split()) > 8
+    if encryption is EASY and letter in ("C", "D", "E", "F", None):
+        assert "--sub-patch-grid 2" in said
 
 
 def test_flat_images_make_the_audit_invalid():
@@ -221,6 +241,8 @@ def test_markdown_and_page_tell_the_same(folder):
         assert words in text and words in page, words
     assert not FORBIDDEN.search(text) and not FORBIDDEN.search(page)
     assert "**Grade F.** A jigsaw solver" in text
+    assert "Grades go from A to F" in text and "(A to F; F: the picture is back)" in page
+    assert "largest leak of all: " in text and "Largest leak:" in page
 
 
 def test_the_page_needs_nothing_from_elsewhere(folder):

@@ -1,9 +1,9 @@
-"""`hipmr audit`: what attackers get back from images under given settings, and what files give away."""
+"""`hipmr audit`: what attackers get back from images under given settings."""
 
 import argparse
 from typing import TYPE_CHECKING
 
-from ..errors import InputValueError, MissingFileError
+from ..errors import InputValueError, MissingFileError, check_extra
 from .settings_arguments import add_settings, given_settings, settings_from
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(settings)
     _add_data(parser.add_argument_group("data"))
-    _add_leaks(parser.add_argument_group("leaks in files, instead of an audit"))
+    _add_moved(parser)
 
 
 def _add_effort(group: "argparse._ArgumentGroup") -> None:
@@ -56,8 +56,8 @@ def _add_effort(group: "argparse._ArgumentGroup") -> None:
         "--effort",
         choices=("quick", "full"),
         default="quick",
-        help="quick: less than a minute for each setting, no trained attackers; full: all of them, many "
-        "minutes for each setting. Default: quick.",
+        help="quick: about a minute of one core for each setting at 224 pixels, no trained attackers; full: "
+        "all of them, many minutes for each setting. Default: quick.",
     )
     group.add_argument(
         "--num-images", type=int, metavar="N", help="Images to attack. Default: 6, full: 12, encrypted: 4."
@@ -86,33 +86,26 @@ def _add_data(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _add_leaks(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--leaks",
-        action="store_true",
-        help="Inspect the bytes of every file of SOURCE, a dataset or a checkpoint: plain pictures, paths, "
-        "names, metadata, keys. Exit code 1 if there is a leak.",
-    )
-    group.add_argument(
-        "--key-file", metavar="KEY", action="append", default=[], help="A key that must not be in any file."
-    )
-    group.add_argument(
-        "--repo-type", choices=("dataset", "model"), default="dataset", help="On the Hub. Default: dataset."
-    )
+def _add_moved(parser: argparse.ArgumentParser) -> None:
+    """Know the flags of the search for leaks, which has become a command, so as to say where it went."""
+    parser.add_argument("--leaks", action="append_const", const="", help=argparse.SUPPRESS)
+    for flag in ("--key-file", "--repo-type"):
+        parser.add_argument(flag, action="append", dest="leaks", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found; 1 if there is a leak, 3 if the audit is invalid."""
-    if options.leaks:
-        return _look_for_leaks(options)
+    """Print what was found; 3 if the audit is invalid."""
+    if options.leaks is not None:
+        raise InputValueError(
+            "--leaks: the search for leaks is a command of its own; type hipmr leaks PATH_OR_REPO."
+        )
+    check_extra("hipmr audit", "audit", "numba", "scipy")
     from pathlib import Path
 
     from ..files import check_is_free
 
     if options.output_dir is None:
-        raise InputValueError(
-            "--output-dir: got none; name a new folder for the report (or ask for --leaks)."
-        )
+        raise InputValueError("--output-dir: got none; name a new folder for the report.")
     check_is_free(Path(options.output_dir))
     encryption = _settings_of_encrypted(options.source)
     report = _audit_plain(options) if encryption is None else _audit_encrypted(options, encryption)
@@ -132,12 +125,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _told(audit: "SettingsAudit") -> list[str]:
-    """What the terminal says about one setting: the grade, and a sentence for each attacker."""
+    """What the terminal says about one setting: the grade, the largest leak, every attacker, what to do."""
     if audit.grade is None:
-        return [f"{audit.name}: nothing measured"]
+        return [
+            f"{audit.name}: nothing can be measured without the plain images.",
+            *(f"  - {record.title}: {record.n} pictures, for your own eyes" for record in audit.records),
+            *(f"  - not tried: {name}, for {reason}" for name, reason in audit.left_out.items()),
+            f"  What is known of such settings: {audit.known}",
+            f"  {audit.advice}",
+        ]
+    leak = audit.largest_leak
     return [
-        f"{audit.name}: {audit.grade.letter}. {audit.grade.reason}",
-        *(f"  - {words}" for words in audit.sentences),
+        f"{audit.name}: grade {audit.grade.letter} (A to F; F: the picture is back)",
+        f"  Largest leak: {leak or 'none beyond twice chance'}",
+        f"  Why the grade: {audit.grade.reason}",
+        *(f"  - {words}" for words in audit.sentences if words not in (leak, audit.grade.reason)),
+        f"  {audit.advice}",
     ]
 
 
@@ -158,6 +161,11 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
     )
     if pictures.num_refused:
         print(f"Left out, because they cannot be read: {pictures.num_refused} of the sampled pictures.")
+    most = len(pictures.images)
+    print(
+        f"Attacking {min(effort.images, most)} of {pictures.num_rows:,} pictures, drawn at random "
+        f"(seed {options.seed}); they are looked for among {min(effort.candidates, most)}."
+    )
     others = None
     if not own:
         others = sample_pictures([options.attacker_images], effort.attacker_images, seed=options.seed).images
@@ -257,22 +265,3 @@ def _settings_of_encrypted(source: list[str]) -> "Encryption | None":
     except Exception:
         return None  # whatever is wrong, reading it as plain images asks the same and tells
     return Encryption.from_pretrained(source[0], repo_type="dataset") if SETTINGS_FILE in files else None
-
-
-def _look_for_leaks(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from ..encryption.keys import SecretKey
-    from ..leaks.guard import find_leaks, find_leaks_in_repo
-
-    if len(options.source) > 1:
-        raise InputValueError(
-            f"SOURCE: got {len(options.source)}, expected one folder or repository for --leaks."
-        )
-    target, keys = options.source[0], [SecretKey.load(path) for path in options.key_file]
-    if Path(target).is_dir():
-        report = find_leaks(target, keys=keys)
-    else:
-        report = find_leaks_in_repo(target, repo_type=options.repo_type, keys=keys)
-    print(report)
-    return 1 if report.leaks else 0

@@ -52,7 +52,7 @@ class Effort:
 
 
 QUICK = Effort("quick", 6, 24, 0, 3, 3000, 60, 8, 0.0, 0)
-"""Less than a minute of one core for one setting; trains no attacker, so it cannot tell what those find."""
+"""About a minute of one core for one setting at 224 pixels; no attacker is trained, and those find more."""
 
 FULL = Effort("full", 12, 60, 400, 3, 5000, 100, 30, 120.0, 100)
 """Several minutes for each setting: every attacker, the trained ones with two minutes of one core each."""

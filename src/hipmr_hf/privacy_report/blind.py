@@ -66,7 +66,7 @@ class _Inversion:
 def _told(
     progress: Progress, name: str, attack: JigsawAttack | _Inversion, image: np.ndarray
 ) -> AttackResult:
-    progress.start(name)
+    progress.start(name.replace("_", " "))
     return attack(image)
 
 

@@ -137,6 +137,21 @@ def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool) -> Gr
     return Grade("A", "No attacker that was tried did better than twice chance.")
 
 
+def largest_leak(records: Sequence[AttackRecord]) -> AttackRecord | None:
+    """Find the attacker that got furthest from chance, finding the photograph among candidates included.
+
+    Returns:
+        Its record; None where no attacker did better than guessing.
+
+    Example:
+        >>> found = AttackRecord("link", "", LINK, "", "top1", {"top1": [0.9]}, {"top1": 0.02})
+        >>> largest_leak([found]).attack, largest_leak([])
+        ('link', None)
+    """
+    found = [record for record in records if record.kind in (ORDER, PICTURE, LINK) and level(record)]
+    return max(found, key=_way, default=None)
+
+
 def sentence(record: AttackRecord) -> str:
     """Tell in one plain sentence what an attacker got.
 

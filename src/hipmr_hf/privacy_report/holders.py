@@ -1,10 +1,11 @@
-"""Who can do what: the table of attackers by what they hold, with the figures that an audit measured."""
+"""Who can do what, with the figures that an audit measured, and which settings leave them less."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..hub.limits import what_is_not_protected, what_leaves_less
 from .grade import level, said
 from .records import ORDER, PICTURE, AttackRecord
 
@@ -48,6 +49,37 @@ def who_can_do_what(encryption: Encryption, records: Sequence[AttackRecord]) -> 
         rows.insert(2, ("many images under one permutation", gets))
         rows.append(("the key, where one was used", _key(encryption)))
     return [{"holds": holds, "gets": gets} for holds, gets in rows]
+
+
+def advice(encryption: Encryption, letter: str | None) -> str:
+    """Say what to do after a grade.
+
+    Args:
+        encryption: the setting.
+        letter: its grade, "A" to "F"; None where nothing was measured.
+
+    Example:
+        >>> from hipmr_hf import RandomShuffling
+        >>> advice(RandomShuffling(), "F")[:45]
+        'To leave less: --sub-patch-grid 2 --sub-patch'
+        >>> advice(RandomShuffling(), "B")[:34]
+        'To keep images from being linked: '
+    """
+    if letter == "A":
+        return "Nothing more to do but to try stronger attackers: --effort full, and --attacker-images."
+    if letter == "B":
+        return "To keep images from being linked: let nobody have them who has photographs to compare with."
+    if letter == "invalid":
+        return "Audit images with content: the solver cannot put together flat or noisy ones."
+    less = what_leaves_less(encryption)
+    if less is not None:
+        return f"To leave less: {less}; audit that too, or eight settings at once with --sweep."
+    return "No setting was measured to leave less; give these images to those alone who may see the pictures."
+
+
+def known(encryption: Encryption) -> str:
+    """Say what was measured on photographs under such settings, where an audit cannot measure."""
+    return what_is_not_protected(encryption)[0]
 
 
 def _restoring(records: Sequence[AttackRecord]) -> list[AttackRecord]:

@@ -156,7 +156,7 @@ def encrypted_report(
 
 def _controls(settings: Sequence[Encryption], run: _Run) -> list[Control]:
     """Run the controls once for each size of images."""
-    run.progress.start("controls")
+    run.progress.start("easy puzzles and noise")
     sizes = {encryption.image_size: encryption for encryption in settings}
     return [
         control
@@ -176,7 +176,9 @@ def _audit(asked: Encryption, encryption: Encryption, run: _Run, *, valid: bool)
         seed=run.seed,
         inside=run.progress.inside,
     )
-    records, left_out = run_suite(bench, lambda name: run.progress.start(f"{described(encryption)}: {name}"))
+    records, left_out = run_suite(
+        bench, lambda title: run.progress.start(f"{described(encryption)}: {title}")
+    )
     sheet = measured_sheet(bench, records, run.sheet_rows)
     spent, grades = time.process_time() - started, grade(records, run.effort, valid=valid)
     return SettingsAudit(encryption, asked, records, left_out, grades, sheet, spent)

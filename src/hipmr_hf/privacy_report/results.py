@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bench import Effort, described
-from .grade import THRESHOLDS, WAY, Grade, sentence
-from .holders import who_can_do_what
+from .grade import THRESHOLDS, WAY, Grade, largest_leak, sentence
+from .holders import advice, known, who_can_do_what
 from .records import AttackRecord, plain_json
 from .versions import versions
 
@@ -54,6 +54,22 @@ class SettingsAudit:
         """One for each attacker that measured something."""
         return [sentence(record) for record in self.records if record.scores]
 
+    @property
+    def largest_leak(self) -> str | None:
+        """What the attacker that got furthest found, linking included; None if nobody beat guessing."""
+        record = largest_leak(self.records)
+        return None if record is None else sentence(record)
+
+    @property
+    def advice(self) -> str:
+        """What to do now."""
+        return advice(self.asked, None if self.grade is None else self.grade.letter)
+
+    @property
+    def known(self) -> str:
+        """What was measured on photographs under such settings."""
+        return known(self.asked)
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values, without pictures."""
         return {
@@ -64,6 +80,9 @@ class SettingsAudit:
             "attackers": [record.to_dict() for record in self.records],
             "left_out": dict(self.left_out),
             "sentences": self.sentences,
+            "largest_leak": self.largest_leak,
+            "advice": self.advice,
+            "known": self.known,
             "who_can_do_what": who_can_do_what(self.encryption, self.records),
             "cpu_seconds": self.cpu_seconds,
         }
