@@ -1,5 +1,6 @@
 """Pages link what exists, promise only what holds, and name every room and every public name."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import hipmr_hf
 
 ROOT = Path(__file__).resolve().parent.parent
 API = ROOT / "docs" / "api"
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "examples" / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("[be]*/README.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def anchors(page: Path) -> set[str]:
@@ -76,6 +77,13 @@ def test_the_api_has_every_public_name():
     names = set(hipmr_hf.__all__) - {"__version__"}
     assert names <= told
     assert {name for name in names if f"`{name}`" not in (ROOT / "docs" / "api.md").read_text()} == set()
+
+
+@pytest.mark.parametrize("page", sorted(API.glob("*.md")), ids=lambda page: page.stem)
+def test_every_name_of_the_api_is_there(page):
+    for name in documented(page):
+        module, _, last = name.rpartition(".")
+        assert hasattr(importlib.import_module(f"hipmr_hf.{module}".rstrip(".")), last), name
 
 
 @pytest.mark.parametrize("page", sorted(API.glob("*.md")), ids=lambda page: page.stem)
