@@ -207,7 +207,10 @@ def test_without_a_second_split_a_share_is_held_out(example, folders, tmp_path):
         (["--position_encoding", "somewhere"], "Field 'position_encoding' expected one of"),
         (["--eval_splits", "test"], "unknown argument --eval_splits, did you mean --eval_split?"),
         (["--turns", "some"], "argument --turns: invalid choice"),
-        (["--load_best_model_at_end"], "requires the save and eval strategy to match"),
+        (
+            ["--load_best_model_at_end", "--save_strategy", "steps"],
+            "requires the save and eval strategy to match",
+        ),
     ],
 )
 def test_what_the_user_can_mend_is_told_in_one_line(folders, tmp_path, arguments, message):
