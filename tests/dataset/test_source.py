@@ -203,6 +203,30 @@ def test_an_archive_of_class_folders(kind, tmp_path):
     assert rows(source, columns=["image"]) == rows(opened(tmp_path / "plain"), columns=["image"])
 
 
+def test_the_one_folder_of_an_archive_is_passed_over(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in ("cat/1.png", "dog/1.png"):
+            file.write(picture(tmp_path / "plain" / name), f"photos/{name}")
+        file.writestr("__MACOSX/photos/._1.png", PNG)
+    source = opened(tmp_path / "a.zip")
+    assert source.told() == "class folders: 1 split (train), 2 classes, 2 pictures"
+    assert len(rows(source, columns=["image"])) == 2 and source.account.found == 3
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.zip", "a.tar.gz"])
+def test_a_damaged_archive_is_told_in_one_line(name, tmp_path):
+    path = tmp_path / name
+    if name.endswith("zip"):
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("1.png", PNG * 1000)
+    else:
+        with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as file:
+            file.add(picture(tmp_path / "1.png"), "1.png")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputValueError, match=f"{name} cannot be read as an archive"):
+        opened(path)
+
+
 def test_an_archive_cannot_lead_out_of_itself(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("../a.png", PNG)

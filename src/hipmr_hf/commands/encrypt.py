@@ -37,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         nargs="+",
-        help="Image folder (classes as sub-folders, or metadata.csv), folder or files of parquet, "
-        "or a dataset on the Hub.",
+        help="A folder of pictures (flat, or folders of classes or splits, or with metadata.csv), a CSV of "
+        "paths, COCO, YOLO or Pascal VOC, a zip or tar of these, WebDataset's tar files, Parquet files or a "
+        "folder of them, one picture, or a dataset on the Hub.",
     )
     parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the result.")
     settings = parser.add_argument_group("encryption")

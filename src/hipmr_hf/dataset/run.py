@@ -108,10 +108,10 @@ def encrypt_source(
         pool = _pool(engine, num_proc, with_key=keyed.key is not None)
         stack.callback(pool.close)
         stack.callback(forget)
-        job.warn()
         plain = opened_source(places, options)
         for split in plain.splits.values():
             keyed.function_for(split)  # tells what is wrong with the columns
+        job.warn()
         work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(plain.identity)))
         if not is_complete(output_dir):  # else the run before was stopped after that
             if on_start is not None:

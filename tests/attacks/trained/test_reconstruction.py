@@ -32,6 +32,7 @@ def gain(encryption, learned: np.ndarray, attacked: np.ndarray, steps: int) -> f
     """PSNR above chance, in dB, the mean over pictures."""
     crops = TrainingCrops(learned, (SIZE, SIZE), aligned=True)
     attacker = train_reconstruction(encryption, crops, cpu_seconds=60, max_steps=steps)
+    assert attacker.effort["steps"] == steps, "this machine was too slow to train as far as the test needs"
     encrypted = encrypt_with_truth(encryption, attacked).images
     results = [attacker(image, plain) for image, plain in zip(encrypted, attacked, strict=True)]
     return float(np.mean([result.scores["psnr"] - result.chance["psnr"] for result in results]))

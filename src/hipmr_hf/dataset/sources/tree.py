@@ -1,15 +1,19 @@
 """Files below one place, a folder or an archive, by their names in it; nothing outside is reached."""
 
+import contextlib
 import hashlib
+import lzma
 import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from ...errors import ImageReadingError, InputValueError
+from .listing import SPLIT_NAMES
 
 MAX_FILE_BYTES = 2**30
 """No picture file is larger; one that says so is a mistake or a trap."""
@@ -64,9 +68,20 @@ def open_tree(place: Path, *, follow_links: bool = False) -> Tree:
     """
     if place.is_dir():
         return FolderTree(place, follow_links=follow_links)
+    with archive_told(place):
+        return _inner(ZipTree(place) if zipfile.is_zipfile(place) else TarTree(place))
+
+
+@contextlib.contextmanager
+def archive_told(place: Path) -> Iterator[None]:
+    """Tell in one line that an archive is damaged.
+
+    Raises:
+        InputValueError: it cannot be read.
+    """
     try:
-        return ZipTree(place) if zipfile.is_zipfile(place) else TarTree(place)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+        yield
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise InputValueError(
             f"SOURCE: {place} cannot be read as an archive ({type(error).__name__}); mend or replace that "
             "file."
@@ -157,6 +172,29 @@ class TarTree:
         if file is None:
             raise FileNotFoundError(name)
         return file
+
+
+class _Inner:
+    """What lies in the one folder of an archive, as most programs pack them."""
+
+    def __init__(self, tree: Tree, folder: str) -> None:
+        self._tree, self._folder, self.identity = tree, folder, tree.identity
+        self.names = tuple(name.removeprefix(folder) for name in tree.names if name.startswith(folder))
+        outside = {name: "hidden" for name in tree.names if not name.startswith(folder)}
+        self.odd = {name.removeprefix(folder): reason for name, reason in tree.odd.items()} | outside
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file."""
+        return self._tree.open(self._folder + name)
+
+
+def _inner(tree: Tree) -> Tree:
+    """Pass over a folder that all of an archive lies in, unless it is named like a split."""
+    shown = [name for name in tree.names if not name.startswith((".", "__MACOSX/"))]
+    tops = {name.partition("/")[0] for name in shown}
+    if len(tops) != 1 or not all("/" in name for name in shown) or tops & set(SPLIT_NAMES):
+        return tree
+    return _Inner(tree, f"{tops.pop()}/")
 
 
 def _plain(name: str) -> str:

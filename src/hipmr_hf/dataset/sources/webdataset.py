@@ -11,7 +11,7 @@ from datasets import Features
 from ...errors import InputValueError
 from .kinds import READABLE_SUFFIXES, is_hidden
 from .listing import Listing, split_in
-from .tree import TarTree, files_identity, read_file
+from .tree import TarTree, archive_told, files_identity, read_file
 
 # What stands in a sample beside its picture, and the column that it becomes.
 _COLUMNS = {"cls": "label", "cls2": "label2", "txt": "text", "caption": "text", "id": "id"}
@@ -24,7 +24,10 @@ class Shards:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         paths = sorted(paths)
-        self._trees = {path.name: TarTree(path) for path in paths}
+        self._trees = {}
+        for path in paths:
+            with archive_told(path):
+                self._trees[path.name] = TarTree(path)
         if len(self._trees) < len(paths):
             raise InputValueError("SOURCE: two of the tar files have one name; rename one.")
         self.names = tuple(f"{tar}/{name}" for tar, tree in self._trees.items() for name in tree.names)
