@@ -81,11 +81,14 @@ class EncryptionJob:
         warn_of_weaknesses(self.encryption)
         warn_of_smear(self.image_format, self.encryption.encrypted_patch_size)
 
-    def identity(self, source_identity: str) -> dict[str, Any]:
-        """Return what must be the same when a run goes on: all that rows depend on; no key, no name."""
+    def identity(self, source_identity: str, options: SourceOptions) -> dict[str, Any]:
+        """Return what must be the same when a run goes on: all that rows depend on; no key, no path."""
         return {
             "release": __version__,
             "source": source_identity,
+            "config_name": options.config_name,
+            "splits": options.splits,
+            "labels": options.labels,
             "encryption": self.encryption.to_dict(),
             "key": None if self.key is None else self.key.fingerprint,
             "keep_columns": None if self.keep_columns is None else list(self.keep_columns),

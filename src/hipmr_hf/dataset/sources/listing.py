@@ -30,7 +30,6 @@ class SourceOptions:
         config_name: configuration of a Hub dataset that has several.
         splits: "folders", each folder is a split; "none", all is one; None, as it looks.
         labels: "folders", each folder is a class; "none"; a column's name; None, as it looks.
-        box_format: how boxes are given, a name of `box_formats.BOX_FORMATS`; None, as the layout has them.
         follow_links: take what links in a folder point to outside of it.
         revision: branch, tag or commit of a Hub dataset.
     """
@@ -39,7 +38,6 @@ class SourceOptions:
     config_name: str | None = None
     splits: str | None = None
     labels: str | None = None
-    box_format: str | None = None
     follow_links: bool = False
     revision: str | None = None
 
