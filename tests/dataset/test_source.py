@@ -1,10 +1,12 @@
 """What a source is taken for, and that every file of it is a row or is named."""
 
+import io
 import json
 import os
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from hipmr_hf.dataset.parts import Part, batches_of
 from hipmr_hf.dataset.source import open_source
+from hipmr_hf.dataset.sources.annotations import list_coco, list_voc, list_yolo
 from hipmr_hf.dataset.sources.listing import SourceOptions
 from hipmr_hf.errors import InputValueError, UserError
 
@@ -160,6 +163,23 @@ def test_coco(tmp_path):
     assert rows(source) == [{"objects": {"bbox": [[1, 1, 2, 3]], "category": [1]}}]
 
 
+def test_cocos_crowds_are_marked_and_images_without_objects_stay(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(tmp_path / name)
+    box = {"bbox": [1, 2, 4, 3], "area": 9.5, "segmentation": [[1, 2, 3, 4]]}
+    images = [{"id": i, "file_name": name} for i, name in ((7, "a.png"), (30, "b.png"), (9, "c.png"))]
+    annotations = [
+        {**box, "image_id": 7, "category_id": 7, "iscrowd": 0},
+        {**box, "image_id": 7, "category_id": 3, "iscrowd": 1},
+        {**box, "image_id": 9, "category_id": 3},  # some say it only where it is so
+    ]
+    (tmp_path / "instances.json").write_text(coco(images, annotations))
+    objects = [row["objects"] for row in rows(opened(tmp_path))]
+    assert [each["category"] for each in objects] == [[1, 0], [], [0]]
+    assert [each["iscrowd"] for each in objects] == [[0, 1], [], [0]]
+    assert [len(each["bbox"]) for each in objects] == [2, 0, 1]
+
+
 def test_yolo(tmp_path):
     for split in ("train", "val"):
         picture(tmp_path / "images" / split / "1.jpg")
@@ -184,6 +204,39 @@ def test_pascal_voc(tmp_path):
     source = opened(tmp_path)
     assert counts(source) == {"validation": 1}
     assert rows(source, "validation") == [{"objects": {"bbox": [[1, 0, 4, 4]], "category": [0]}}]
+
+
+@pytest.mark.parametrize("layout", ["coco", "yolo", "voc"])
+def test_the_names_of_a_large_source_are_not_gone_through_for_every_picture(layout):
+    stems = [f"{i:04d}" for i in range(300)]
+    files = {f"images/train/{stem}.png": PNG for stem in stems}
+    if layout == "coco":
+        images = [{"id": i, "file_name": f"{stem}.png"} for i, stem in enumerate(stems)]
+        files["train.json"] = coco(images, []).encode()
+    elif layout == "yolo":
+        files["data.yaml"] = b"train: images/train\nnames: [a]\n"
+    else:
+        files |= {f"Annotations/{stem}.xml": b"<annotation/>" for stem in stems}
+    passes = []
+
+    class Names(tuple):
+        def __iter__(self):
+            passes.append(1)
+            return super().__iter__()
+
+        def __contains__(self, name):
+            passes.append(1)
+            return super().__contains__(name)
+
+    tree = SimpleNamespace(names=Names(sorted(files)), odd={}, open=lambda name: io.BytesIO(files[name]))
+    pictures = Names(name for name in files if name.endswith(".png"))
+    if layout == "coco":
+        listing = list_coco(tree, ["train.json"], pictures)
+    elif layout == "yolo":
+        listing = list_yolo(tree, "data.yaml", pictures)
+    else:
+        listing = list_voc(tree, pictures)
+    assert len(listing.rows["train"]) == 300 and len(passes) < 15
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])

@@ -38,7 +38,8 @@ def _listing(
     taken = [name for split in rows.values() for name, _ in split]
     if len(set(taken)) < len(taken):
         raise InputValueError(f"SOURCE: as {layout}, a picture is in two splits; list it in one.")
-    if missing := [name for name in taken if name not in set(tree.names)]:
+    there = set(tree.names)
+    if missing := [name for name in taken if name not in there]:
         raise InputValueError(
             f"SOURCE: as {layout}, its annotations name {len(missing)} pictures that are not there, the "
             "first is "
@@ -145,13 +146,13 @@ def list_yolo(tree: Tree, file: str, pictures: Sequence[str]) -> Listing:
     told = _yaml(tree, file)
     names = told["names"]
     names = [str(names[key]) for key in sorted(names)] if isinstance(names, dict) else list(map(str, names))
-    rows, read = {}, {file}
+    rows, read, there = {}, {file}, set(tree.names)
     for key in ("train", "val", "test"):
         if told.get(key):
             folders = told[key] if isinstance(told[key], list) else [told[key]]
             found = sorted(name for folder in folders for name in _below(file, told, folder, pictures))
             rows[split_name(key)] = [
-                (name, {"objects": _yolo_objects(tree, name, len(names), read)}) for name in found
+                (name, {"objects": _yolo_objects(tree, name, len(names), read, there)}) for name in found
             ]
     return _listing("YOLO", rows, _objects(names), tree, pictures, read, "yolo")
 
@@ -182,12 +183,14 @@ def _below(file: str, told: Mapping[str, Any], folder: Any, pictures: Sequence[s
     )
 
 
-def _yolo_objects(tree: Tree, picture: str, num_classes: int, read: set[str]) -> dict[str, list]:
+def _yolo_objects(
+    tree: Tree, picture: str, num_classes: int, read: set[str], there: set[str]
+) -> dict[str, list]:
     head, found, tail = f"/{picture}".rpartition("/images/")
     label = f"{head}/labels/{tail}".lstrip("/") if found else picture
     label = label.removesuffix(suffix_of_case(label)) + ".txt"
     objects: dict[str, list] = {"bbox": [], "category": []}
-    if label not in tree.names:
+    if label not in there:
         return objects  # as YOLO has it: a picture with nothing in it
     read.add(label)
     for line in _text(tree, label).splitlines():
@@ -221,16 +224,15 @@ def list_voc(tree: Tree, pictures: Sequence[str]) -> Listing:
     files = [name for name in tree.names if re.search(r"(^|/)Annotations/[^/]+\.xml$", name)]
     told = {file: _voc(tree, file) for file in files}
     names = sorted({category for boxes in told.values() for category, _ in boxes})
-    places = _places(pictures)
+    by_stem = {PurePosixPath(name).stem: name for name in reversed(pictures)}  # the first of a stem
     rows_by_stem = {}
     for file, boxes in told.items():
         stem = PurePosixPath(file).stem
-        ours = [name for found in places.values() for name in found if PurePosixPath(name).stem == stem]
         objects = {
             "bbox": [box for _, box in boxes],
             "category": [names.index(category) for category, _ in boxes],
         }
-        rows_by_stem[stem] = (ours[0] if ours else f"{stem}.jpg", {"objects": objects})
+        rows_by_stem[stem] = (by_stem.get(stem, f"{stem}.jpg"), {"objects": objects})
     lists = _voc_lists(tree)
     rows, read = {}, set(files)
     for split, (file, stems) in (lists or {"train": (None, sorted(rows_by_stem))}).items():
