@@ -13,6 +13,7 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import List, Value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -127,6 +128,25 @@ def test_metadata_of_other_kinds_hold_objects(kind, tmp_path):
     assert row["objects"] == {"bbox": [[0, 0, 4, 4]], "categories": [1]}
 
 
+def test_tables_of_splits_may_guess_unlike_types_of_numbers(tmp_path):
+    """A split of whole numbers beside one of fractions, and one in which there is nothing."""
+    boxes = {"train": [[0, 0, 4, 4]], "test": [[0.5, 0.5, 4, 4]], "val": []}
+    for split, found in boxes.items():
+        picture(tmp_path / split / "a.png")
+        row = {"file_name": "a.png", "objects": {"bbox": found, "category": ["x"] * len(found)}}
+        (tmp_path / split / "metadata.jsonl").write_text(json.dumps(row))
+    source = opened(tmp_path)
+    assert counts(source) == {"test": 1, "train": 1, "validation": 1}
+    objects = source.splits["train"].features["objects"]
+    assert objects == {"bbox": List(List(Value("float64"))), "category": List(Value("string"))}
+    (tmp_path / "val" / "metadata.jsonl").write_text('{"file_name": "a.png", "objects": "none"}')
+    with pytest.raises(InputValueError, match="have values of unlike kinds"):
+        opened(tmp_path)
+    (tmp_path / "val" / "metadata.jsonl").write_text('{"file_name": "a.png"}')
+    with pytest.raises(InputValueError, match="has other columns than"):
+        opened(tmp_path)
+
+
 def test_a_table_of_paths(tmp_path):
     picture(tmp_path / "scans" / "a.png")
     (tmp_path / "list.csv").write_text("path,grade\nscans/a.png,2\n")
@@ -161,6 +181,19 @@ def test_coco(tmp_path):
     features = source.splits["train"].features["objects"]
     assert features["category"].feature.names == ["bud", "cell"]
     assert rows(source) == [{"objects": {"bbox": [[1, 1, 2, 3]], "category": [1]}}]
+
+
+def test_coco_in_split_folders_with_one_file_each(tmp_path):
+    """As labelling services export it: files of one name, which the folders tell apart."""
+    for split in ("train", "valid"):
+        picture(tmp_path / split / "1.png")
+        told = coco(
+            [{"id": 1, "file_name": "1.png"}], [{"image_id": 1, "category_id": 7, "bbox": [1, 1, 2, 3]}]
+        )
+        (tmp_path / split / "_annotations.coco.json").write_text(told)
+    source = opened(tmp_path)
+    assert counts(source) == {"train": 1, "validation": 1}
+    assert source.splits["validation"].names == ["valid/1.png"]
 
 
 def test_cocos_crowds_are_marked_and_images_without_objects_stay(tmp_path):

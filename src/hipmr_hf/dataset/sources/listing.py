@@ -99,7 +99,14 @@ def class_numbers(names: Sequence[str]) -> Mapping[str, int]:
 
 
 def split_in(path: str, default: str | None = None) -> str:
-    """Return the split that a file or folder name tells, such as `instances_val2017`."""
-    words = re.findall(r"[a-z]+", PurePosixPath(path).name.lower().removesuffix(".json"))
+    """Return the split that a file or folder name tells, such as `instances_val2017`; else its folder's.
+
+    Example:
+
+        >>> split_in("annotations/instances_val2017.json"), split_in("valid/_annotations.coco.json")
+        ('validation', 'validation')
+    """
+    place = PurePosixPath(path)
+    words = re.findall(r"[a-z]+", f"{place.name.lower().removesuffix('.json')} {place.parent.name.lower()}")
     found = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
     return found or default or split_name(PurePosixPath(path).stem)

@@ -39,16 +39,17 @@ def list_tables(
         InputValueError: a table without a column of paths, or that names files which are not there.
     """
     named: dict[str, dict[str, Any]] = {}
-    features: dict[str, Any] = {}
+    schemas: list[pa.Schema] = []
     for table in tables:
-        rows, kinds = _rows(tree, table, options.image_column)
-        if features and kinds != features:
+        rows, schema = _rows(tree, table, options.image_column)
+        schemas.append(schema)
+        if set(schema.names) != set(schemas[0].names):
             raise InputValueError(f"SOURCE: {table} has other columns than {tables[0]}; give both the same.")
-        features = kinds
         for name, values in rows:
             if name in named:
                 raise InputValueError(f"SOURCE: {table} names {name} a second time; keep one of the rows.")
             named[name] = values
+    features = _features(schemas, tables)
     _check_all_there(named, set(tree.names), tables)
     if options.labels == "folders":
         told = list_folders(named, options)
@@ -64,9 +65,19 @@ def list_tables(
     return Listing(layout, rows, features, {**left, **dict.fromkeys(tables, "a table that was read")})
 
 
-def _rows(
-    tree: Tree, name: str, image_column: str
-) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:
+def _features(schemas: Sequence[pa.Schema], tables: Sequence[str]) -> dict[str, Any]:
+    """Return what all tables hold; one of whole numbers, or of empty lists, fits to others."""
+    try:
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputValueError(
+            f"SOURCE: {', '.join(tables)} have values of unlike kinds in one column ({str(error).strip()}); "
+            "give all the same."
+        ) from error
+    return dict(Features.from_arrow_schema(schema))
+
+
+def _rows(tree: Tree, name: str, image_column: str) -> tuple[list[tuple[str, dict[str, Any]]], pa.Schema]:
     table = read_table(tree, name)
     columns = table.column_names
     path_column = next((column for column in (*PATH_COLUMNS, image_column) if column in columns), None)
@@ -78,7 +89,7 @@ def _rows(
     folder = PurePosixPath(name).parent
     places = [_place(folder, value, name) for value in table.column(path_column).to_pylist()]
     others = table.drop_columns([path_column, *({image_column} & set(columns) - {path_column})])
-    return list(zip(places, others.to_pylist(), strict=True)), dict(Features.from_arrow_schema(others.schema))
+    return list(zip(places, others.to_pylist(), strict=True)), others.schema
 
 
 def _place(folder: PurePosixPath, value: Any, table: str) -> str:
