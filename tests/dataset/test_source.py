@@ -272,6 +272,40 @@ def test_the_names_of_a_large_source_are_not_gone_through_for_every_picture(layo
     assert len(listing.rows["train"]) == 300 and len(passes) < 15
 
 
+@pytest.mark.parametrize(
+    "places", [("{}/1.png", "{}/1.xml"), ("{}/JPEGImages/1.png", "{}/Annotations/1.xml")]
+)
+def test_pascal_voc_in_split_folders(places, tmp_path):
+    """As labelling programs leave it, beside the picture; names come again in each split."""
+    for split, kind in (("train", "cat"), ("valid", "dog")):
+        image, annotation = (tmp_path / place.format(split) for place in places)
+        picture(image)
+        annotation.parent.mkdir(exist_ok=True)
+        box = "<bndbox><xmin>2</xmin><ymin>1</ymin><xmax>5</xmax><ymax>4</ymax></bndbox>"
+        annotation.write_text(f"<annotation><object><name>{kind}</name>{box}</object></annotation>")
+    source = opened(tmp_path)
+    assert counts(source) == {"train": 1, "validation": 1} and source.layout == "Pascal VOC"
+    for split, category in (("train", 0), ("validation", 1)):
+        assert rows(source, split) == [{"objects": {"bbox": [[1, 0, 4, 4]], "category": [category]}}]
+
+
+def test_xml_of_another_kind_beside_a_picture_is_no_annotation(tmp_path):
+    picture(tmp_path / "1.png")
+    (tmp_path / "1.xml").write_text("<xmpmeta/>")
+    assert opened(tmp_path).layout == "a folder of pictures"
+
+
+def test_two_annotations_of_one_picture_are_refused(tmp_path):
+    picture(tmp_path / "JPEGImages" / "1.png")
+    for place in (tmp_path / "Annotations", tmp_path / "old" / "Annotations"):
+        place.mkdir(parents=True)
+        (place / "1.xml").write_text("<annotation/>")
+    with pytest.raises(
+        InputValueError, match=r"two files annotate JPEGImages/1.png, .*old/Annotations/1.xml"
+    ):
+        opened(tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
 def test_an_archive_of_class_folders(kind, tmp_path):
     for name in ("cat/1.png", "dog/1.png"):

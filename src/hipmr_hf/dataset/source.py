@@ -16,7 +16,7 @@ from datasets import Features, Image
 
 from ..errors import InputValueError, MissingFileError, UserError, hub_told
 from .sources.account import Account, account_of
-from .sources.annotations import is_coco, list_coco, list_voc, list_yolo
+from .sources.annotations import is_coco, is_voc, list_coco, list_voc, list_yolo
 from .sources.folders import list_folders
 from .sources.kinds import is_hidden, is_picture
 from .sources.labels import with_labels
@@ -232,7 +232,7 @@ def _list(tree: Tree, shown: Sequence[str], pictures: Sequence[str], options: So
         return list_yolo(tree, yolo[0], pictures)
     if coco := [name for name in shown if name.endswith(".json") and is_coco(tree, name)]:
         return list_coco(tree, coco, pictures)
-    if any("Annotations/" in name and name.endswith(".xml") for name in shown):
+    if is_voc(tree, pictures):
         return list_voc(tree, pictures)
     if tables := [name for name in shown if name.rpartition("/")[2] in METADATA_FILES]:
         return list_tables(

@@ -12,6 +12,7 @@ import yaml
 from datasets import ClassLabel, List, Value
 
 from ...errors import ImageReadingError, InputValueError
+from .folders import split_by_folder
 from .kinds import suffix_of
 from .listing import Listing, split_in, split_name
 from .tree import Tree, read_file
@@ -219,26 +220,62 @@ def suffix_of_case(name: str) -> str:
 # Pascal VOC
 
 
+def is_voc(tree: Tree, pictures: Iterable[str]) -> bool:
+    """Whether there are XML files in a folder `Annotations`, or annotations beside pictures of their names."""
+    files = _voc_files(tree.names, _bare(pictures))
+    if not files or any("Annotations/" in file for file in files):
+        return bool(files)
+    with tree.open(files[0]) as file:
+        return b"<annotation" in file.read(1024)  # others lay XML of other kinds beside pictures
+
+
 def list_voc(tree: Tree, pictures: Sequence[str]) -> Listing:
-    """Take `Annotations/*.xml` and the lists in `ImageSets/Main/`; without lists all is one split."""
-    files = [name for name in tree.names if re.search(r"(^|/)Annotations/[^/]+\.xml$", name)]
-    told = {file: _voc(tree, file) for file in files}
-    names = sorted({category for boxes in told.values() for category, _ in boxes})
+    """Take the XML files in `Annotations/`, or beside their pictures, and the lists in `ImageSets/Main/`.
+
+    Without lists, folders tell the splits as in a folder of pictures.
+    """
+    bare = _bare(pictures)
     by_stem = {PurePosixPath(name).stem: name for name in reversed(pictures)}  # the first of a stem
-    rows_by_stem = {}
+    told = {file: _voc(tree, file) for file in _voc_files(tree.names, bare)}
+    names = sorted({category for boxes in told.values() for category, _ in boxes})
+    found: dict[str, dict[str, Any]] = {}
     for file, boxes in told.items():
         stem = PurePosixPath(file).stem
-        objects = {
-            "bbox": [box for _, box in boxes],
-            "category": [names.index(category) for category, _ in boxes],
+        places = (file.removesuffix(".xml"), file.removesuffix(".xml").replace("Annotations/", "JPEGImages/"))
+        ours = next((bare[place] for place in places if place in bare), by_stem.get(stem, f"{stem}.jpg"))
+        if ours in found:
+            raise InputValueError(
+                f"SOURCE: as Pascal VOC, two files annotate {ours}, one is {file}; keep one."
+            )
+        found[ours] = {
+            "objects": {
+                "bbox": [box for _, box in boxes],
+                "category": [names.index(category) for category, _ in boxes],
+            }
         }
-        rows_by_stem[stem] = (by_stem.get(stem, f"{stem}.jpg"), {"objects": objects})
     lists = _voc_lists(tree)
-    rows, read = {}, set(files)
-    for split, (file, stems) in (lists or {"train": (None, sorted(rows_by_stem))}).items():
-        rows[split] = [rows_by_stem[stem] for stem in stems if stem in rows_by_stem]
-        read |= {file} if file else set()
+    if lists:
+        of_stem = {PurePosixPath(name).stem: name for name in found}
+        splits = {split: [of_stem[s] for s in stems if s in of_stem] for split, (_, stems) in lists.items()}
+    else:
+        splits = {split: listed for split, (_, listed) in split_by_folder(sorted(found), None).items()}
+    rows = {split: [(name, found[name]) for name in listed] for split, listed in splits.items()}
+    read = {*told, *(file for file, _ in lists.values())}
     return _listing("Pascal VOC", rows, _objects(names), tree, pictures, read, "coco")
+
+
+def _bare(pictures: Iterable[str]) -> dict[str, str]:
+    """Pictures by their names without suffix."""
+    return {name.removesuffix(suffix_of_case(name)): name for name in pictures}
+
+
+def _voc_files(names: Iterable[str], bare: Mapping[str, str]) -> list[str]:
+    return [
+        name
+        for name in names
+        if name.endswith(".xml")
+        and (re.search(r"(^|/)Annotations/[^/]+$", name) or name.removesuffix(".xml") in bare)
+    ]
 
 
 def _voc(tree: Tree, file: str) -> list[tuple[str, list[float]]]:
