@@ -2,6 +2,7 @@ import pytest
 
 from hipmr_hf import MixingUp, RandomShuffling, SecretKey
 from hipmr_hf.dataset.job import EncryptionJob
+from hipmr_hf.dataset.sources.listing import SourceOptions
 
 KEY = SecretKey.generate()
 LOSSY = [
@@ -18,7 +19,15 @@ def test_a_key_that_could_not_bring_the_pictures_back_is_refused_unless_it_is_me
     with pytest.raises(ValueError, match=f"key: {lost} would lose pixels for good"):
         EncryptionJob(encryption, key=KEY)
     meant = EncryptionJob(encryption, key=KEY, irreversible=True)
-    assert meant.identity("source") == EncryptionJob(encryption).identity("source") | {"key": KEY.fingerprint}
+    options = SourceOptions()
+    without = EncryptionJob(encryption).identity("source", options)
+    assert meant.identity("source", options) == without | {"key": KEY.fingerprint}
+
+
+@pytest.mark.parametrize("said", [{"labels": "site"}, {"splits": "none"}, {"config_name": "small"}])
+def test_a_run_does_not_go_on_with_pieces_of_a_source_that_was_read_in_another_way(said):
+    job = EncryptionJob(RandomShuffling())
+    assert job.identity("source", SourceOptions(**said)) != job.identity("source", SourceOptions())
 
 
 @pytest.mark.parametrize("encryption", [RandomShuffling(), RandomShuffling(sub_patch_symmetries=True)])

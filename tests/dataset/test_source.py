@@ -1,21 +1,25 @@
 """What a source is taken for, and that every file of it is a row or is named."""
 
+import io
 import json
 import os
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import List, Value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hipmr_hf.dataset.parts import Part, batches_of
 from hipmr_hf.dataset.source import open_source
+from hipmr_hf.dataset.sources.annotations import list_coco, list_voc, list_yolo
 from hipmr_hf.dataset.sources.listing import SourceOptions
 from hipmr_hf.errors import InputValueError, UserError
 
@@ -124,6 +128,25 @@ def test_metadata_of_other_kinds_hold_objects(kind, tmp_path):
     assert row["objects"] == {"bbox": [[0, 0, 4, 4]], "categories": [1]}
 
 
+def test_tables_of_splits_may_guess_unlike_types_of_numbers(tmp_path):
+    """A split of whole numbers beside one of fractions, and one in which there is nothing."""
+    boxes = {"train": [[0, 0, 4, 4]], "test": [[0.5, 0.5, 4, 4]], "val": []}
+    for split, found in boxes.items():
+        picture(tmp_path / split / "a.png")
+        row = {"file_name": "a.png", "objects": {"bbox": found, "category": ["x"] * len(found)}}
+        (tmp_path / split / "metadata.jsonl").write_text(json.dumps(row))
+    source = opened(tmp_path)
+    assert counts(source) == {"test": 1, "train": 1, "validation": 1}
+    objects = source.splits["train"].features["objects"]
+    assert objects == {"bbox": List(List(Value("float64"))), "category": List(Value("string"))}
+    (tmp_path / "val" / "metadata.jsonl").write_text('{"file_name": "a.png", "objects": "none"}')
+    with pytest.raises(InputValueError, match="have values of unlike kinds"):
+        opened(tmp_path)
+    (tmp_path / "val" / "metadata.jsonl").write_text('{"file_name": "a.png"}')
+    with pytest.raises(InputValueError, match="has other columns than"):
+        opened(tmp_path)
+
+
 def test_a_table_of_paths(tmp_path):
     picture(tmp_path / "scans" / "a.png")
     (tmp_path / "list.csv").write_text("path,grade\nscans/a.png,2\n")
@@ -160,6 +183,36 @@ def test_coco(tmp_path):
     assert rows(source) == [{"objects": {"bbox": [[1, 1, 2, 3]], "category": [1]}}]
 
 
+def test_coco_in_split_folders_with_one_file_each(tmp_path):
+    """As labelling services export it: files of one name, which the folders tell apart."""
+    for split in ("train", "valid"):
+        picture(tmp_path / split / "1.png")
+        told = coco(
+            [{"id": 1, "file_name": "1.png"}], [{"image_id": 1, "category_id": 7, "bbox": [1, 1, 2, 3]}]
+        )
+        (tmp_path / split / "_annotations.coco.json").write_text(told)
+    source = opened(tmp_path)
+    assert counts(source) == {"train": 1, "validation": 1}
+    assert source.splits["validation"].names == ["valid/1.png"]
+
+
+def test_cocos_crowds_are_marked_and_images_without_objects_stay(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        picture(tmp_path / name)
+    box = {"bbox": [1, 2, 4, 3], "area": 9.5, "segmentation": [[1, 2, 3, 4]]}
+    images = [{"id": i, "file_name": name} for i, name in ((7, "a.png"), (30, "b.png"), (9, "c.png"))]
+    annotations = [
+        {**box, "image_id": 7, "category_id": 7, "iscrowd": 0},
+        {**box, "image_id": 7, "category_id": 3, "iscrowd": 1},
+        {**box, "image_id": 9, "category_id": 3},  # some say it only where it is so
+    ]
+    (tmp_path / "instances.json").write_text(coco(images, annotations))
+    objects = [row["objects"] for row in rows(opened(tmp_path))]
+    assert [each["category"] for each in objects] == [[1, 0], [], [0]]
+    assert [each["iscrowd"] for each in objects] == [[0, 1], [], [0]]
+    assert [len(each["bbox"]) for each in objects] == [2, 0, 1]
+
+
 def test_yolo(tmp_path):
     for split in ("train", "val"):
         picture(tmp_path / "images" / split / "1.jpg")
@@ -184,6 +237,73 @@ def test_pascal_voc(tmp_path):
     source = opened(tmp_path)
     assert counts(source) == {"validation": 1}
     assert rows(source, "validation") == [{"objects": {"bbox": [[1, 0, 4, 4]], "category": [0]}}]
+
+
+@pytest.mark.parametrize("layout", ["coco", "yolo", "voc"])
+def test_the_names_of_a_large_source_are_not_gone_through_for_every_picture(layout):
+    stems = [f"{i:04d}" for i in range(300)]
+    files = {f"images/train/{stem}.png": PNG for stem in stems}
+    if layout == "coco":
+        images = [{"id": i, "file_name": f"{stem}.png"} for i, stem in enumerate(stems)]
+        files["train.json"] = coco(images, []).encode()
+    elif layout == "yolo":
+        files["data.yaml"] = b"train: images/train\nnames: [a]\n"
+    else:
+        files |= {f"Annotations/{stem}.xml": b"<annotation/>" for stem in stems}
+    passes = []
+
+    class Names(tuple):
+        def __iter__(self):
+            passes.append(1)
+            return super().__iter__()
+
+        def __contains__(self, name):
+            passes.append(1)
+            return super().__contains__(name)
+
+    tree = SimpleNamespace(names=Names(sorted(files)), odd={}, open=lambda name: io.BytesIO(files[name]))
+    pictures = Names(name for name in files if name.endswith(".png"))
+    if layout == "coco":
+        listing = list_coco(tree, ["train.json"], pictures)
+    elif layout == "yolo":
+        listing = list_yolo(tree, "data.yaml", pictures)
+    else:
+        listing = list_voc(tree, pictures)
+    assert len(listing.rows["train"]) == 300 and len(passes) < 15
+
+
+@pytest.mark.parametrize(
+    "places", [("{}/1.png", "{}/1.xml"), ("{}/JPEGImages/1.png", "{}/Annotations/1.xml")]
+)
+def test_pascal_voc_in_split_folders(places, tmp_path):
+    """As labelling programs leave it, beside the picture; names come again in each split."""
+    for split, kind in (("train", "cat"), ("valid", "dog")):
+        image, annotation = (tmp_path / place.format(split) for place in places)
+        picture(image)
+        annotation.parent.mkdir(exist_ok=True)
+        box = "<bndbox><xmin>2</xmin><ymin>1</ymin><xmax>5</xmax><ymax>4</ymax></bndbox>"
+        annotation.write_text(f"<annotation><object><name>{kind}</name>{box}</object></annotation>")
+    source = opened(tmp_path)
+    assert counts(source) == {"train": 1, "validation": 1} and source.layout == "Pascal VOC"
+    for split, category in (("train", 0), ("validation", 1)):
+        assert rows(source, split) == [{"objects": {"bbox": [[1, 0, 4, 4]], "category": [category]}}]
+
+
+def test_xml_of_another_kind_beside_a_picture_is_no_annotation(tmp_path):
+    picture(tmp_path / "1.png")
+    (tmp_path / "1.xml").write_text("<xmpmeta/>")
+    assert opened(tmp_path).layout == "a folder of pictures"
+
+
+def test_two_annotations_of_one_picture_are_refused(tmp_path):
+    picture(tmp_path / "JPEGImages" / "1.png")
+    for place in (tmp_path / "Annotations", tmp_path / "old" / "Annotations"):
+        place.mkdir(parents=True)
+        (place / "1.xml").write_text("<annotation/>")
+    with pytest.raises(
+        InputValueError, match=r"two files annotate JPEGImages/1.png, .*old/Annotations/1.xml"
+    ):
+        opened(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])

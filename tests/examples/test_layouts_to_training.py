@@ -4,7 +4,7 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -210,11 +210,11 @@ def test_a_layout_without_labels_trains_features(make, splits, tmp_path):
 # Layouts with objects
 
 
-def _coco(split: str, root: Path) -> None:
+def _coco(split: str, root: Path, box: Sequence[int] = BOX) -> None:
     images = [{"id": 10 + i, "file_name": f"{stem}.png"} for i, (_, stem) in enumerate(NAMES)]
     kinds = {"cat": 1, "dog": 90}
     boxes = [
-        {"image_id": 10 + i, "category_id": kinds[kind], "bbox": list(BOX)}
+        {"image_id": 10 + i, "category_id": kinds[kind], "bbox": list(box)}
         for i, (kind, _) in enumerate(NAMES)
     ]
     categories = [{"id": number, "name": kind} for kind, number in kinds.items()]
@@ -226,6 +226,10 @@ def _coco(split: str, root: Path) -> None:
 def coco(root: Path) -> None:
     _coco("train2017", root)
     _coco("test2017", root)
+
+
+def coco_with_corners(root: Path) -> None:
+    _coco("train", root, [*BOX[:2], BOX[0] + BOX[2], BOX[1] + BOX[3]])
 
 
 def yolo(root: Path) -> None:
@@ -297,7 +301,12 @@ OTHERS = [coco, yolo, pascal_voc, parquet_with_objects, webdataset_with_objects]
 
 
 @pytest.mark.parametrize(
-    ("make", "options"), [*(pytest.param(make, [], id=make.__name__) for make in OTHERS), *_tables()]
+    ("make", "options"),
+    [
+        *(pytest.param(make, [], id=make.__name__) for make in OTHERS),
+        pytest.param(coco_with_corners, ["--box-format", "xyxy"], id="coco_with_corners"),
+        *_tables(),
+    ],
 )
 def test_a_layout_with_objects_trains_a_detector_and_its_boxes_lie_on_their_pixels(
     make, options, example, tmp_path

@@ -69,15 +69,15 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--labels",
         metavar="folders|none|COLUMN",
-        help="folders: each folder is a class; none: no classes; or a column of SOURCE's table. Default: as "
-        "it looks.",
+        help="folders: each folder is a class; none: no classes; or a column of SOURCE, whose values become "
+        "classes. Default: as it looks.",
     )
     group.add_argument(
         "--box-format",
         choices=("coco", "xyxy", "yolo", "xywh_share", "xyxy_share"),
-        default="coco",
-        help="How a table gives the boxes of objects: x, y, width, height in pixels (coco), corners (xyxy), "
-        "centre and size as shares (yolo), or the first two as shares. Default: coco.",
+        help="How the boxes of objects are given: x, y, width, height in pixels (coco), corners (xyxy), "
+        "centre and size as shares (yolo), or the first two as shares. Default: as SOURCE's layout has them, "
+        "else coco.",
     )
     group.add_argument(
         "--follow-links", action="store_true", help="Follow links that lead outside of SOURCE's folder."

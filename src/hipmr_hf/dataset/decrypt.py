@@ -68,7 +68,7 @@ def decrypt_dataset_folder(
 
         >>> import tempfile
         >>> from datasets import Dataset
-        >>> from hipmr_hf import RandomShuffling, encrypt_dataset, save_encrypted_dataset
+        >>> from hipmr_hf import RandomShuffling, SecretKey, encrypt_dataset, save_encrypted_dataset
         >>> key, shuffling = SecretKey.generate(), RandomShuffling(image_size=16, patch_size=8)
         >>> features, parent = Features({"image": Image()}), Path(tempfile.mkdtemp())
         >>> plain = Dataset.from_dict({"image": [np.zeros((16, 16, 3), np.uint8)]}, features=features)

@@ -39,7 +39,7 @@ class EncryptionJob:
         encryption, key, image_column, image_format, jpeg_quality, on_error: as there.
         keep_columns: as there; None keeps label and objects where they exist.
         shuffle_rows: put the rows of each split into random order.
-        box_format: of the objects' boxes, where the source's layout does not know it.
+        box_format: of the objects' boxes; None, as the source's layout has them, else COCO's.
         max_pixels: as there.
         irreversible: a key goes with settings that lose pixels on purpose: it repeats an encryption, and
             undoes none.
@@ -57,13 +57,14 @@ class EncryptionJob:
     jpeg_quality: int = 95
     on_error: str = "raise"
     shuffle_rows: bool = False
-    box_format: str = "coco"
+    box_format: str | None = None
     irreversible: bool = False
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         check_image_format(self.image_format, self.jpeg_quality)
-        check_box_format(self.box_format)
+        if self.box_format is not None:
+            check_box_format(self.box_format)
         check_max_pixels(self.max_pixels)
         if self.key is not None and not self.encryption.draws_randomness:
             raise InputValueError(
@@ -81,11 +82,14 @@ class EncryptionJob:
         warn_of_weaknesses(self.encryption)
         warn_of_smear(self.image_format, self.encryption.encrypted_patch_size)
 
-    def identity(self, source_identity: str) -> dict[str, Any]:
-        """Return what must be the same when a run goes on: all that rows depend on; no key, no name."""
+    def identity(self, source_identity: str, options: SourceOptions) -> dict[str, Any]:
+        """Return what must be the same when a run goes on: all that rows depend on; no key, no path."""
         return {
             "release": __version__,
             "source": source_identity,
+            "config_name": options.config_name,
+            "splits": options.splits,
+            "labels": options.labels,
             "encryption": self.encryption.to_dict(),
             "key": None if self.key is None else self.key.fingerprint,
             "keep_columns": None if self.keep_columns is None else list(self.keep_columns),
@@ -109,7 +113,7 @@ class EncryptionJob:
             jpeg_quality=self.jpeg_quality,
             on_error=self.on_error,
             count_rows=True,
-            box_format=plain.box_format or self.box_format,
+            box_format=self.box_format or plain.box_format or "coco",
             max_pixels=self.max_pixels,
         )
         features = encrypted_features(plain.features, function)

@@ -112,7 +112,7 @@ def encrypt_source(
         for split in plain.splits.values():
             keyed.function_for(split)  # tells what is wrong with the columns
         job.warn()
-        work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(plain.identity)))
+        work = stack.enter_context(unfinished_folder(output_dir, keyed.identity(plain.identity, options)))
         if not is_complete(output_dir):  # else the run before was stopped after that
             if on_start is not None:
                 on_start(plain)

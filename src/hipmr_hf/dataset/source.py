@@ -15,22 +15,24 @@ import pyarrow.parquet as pq
 from datasets import Features, Image
 
 from ..errors import InputValueError, MissingFileError, UserError, hub_told
-from ..layout import split_of
 from .sources.account import Account, account_of
-from .sources.annotations import is_coco, list_coco, list_voc, list_yolo
+from .sources.annotations import is_coco, is_voc, list_coco, list_voc, list_yolo
 from .sources.folders import list_folders
 from .sources.kinds import is_hidden, is_picture
-from .sources.listing import Listing, SourceOptions, split_name
+from .sources.labels import with_labels
+from .sources.listing import Listing, SourceOptions
+from .sources.parquet_files import files_by_split
 from .sources.splits import ListedSplit, ParquetSplit, Split, StreamSplit
 from .sources.tables import METADATA_FILES, list_tables
 from .sources.tree import ARCHIVE_SUFFIXES, FolderTree, Tree, files_identity, open_tree
 from .sources.webdataset import Shards, is_webdataset, list_webdataset
 
 _TABLES = (".csv", ".tsv")
+# Layouts in which folders are no splits.
+_TELL_SPLITS = ("COCO", "YOLO", "Pascal VOC", "WebDataset", "one picture")
 _UNDERSTOOD = (
     "a folder of pictures, folders of classes or splits, metadata.csv, a CSV of paths, COCO, YOLO, Pascal "
-    "VOC, "
-    "WebDataset, Parquet, a zip or tar of these, or a Hub dataset"
+    "VOC, WebDataset, Parquet, a zip or tar of these, or a Hub dataset"
 )
 
 
@@ -161,6 +163,13 @@ def open_source(places: Sequence[str], options: SourceOptions | None = None) -> 
         'class folders: 1 split (train), 2 classes, 2 pictures'
     """
     options = options or SourceOptions()
+    source = _opened(places, options)
+    with damage_told(f"the column {options.labels!r}"):
+        splits = with_labels(source.splits, options.labels, source.layout)
+    return dataclasses.replace(source, splits=splits)
+
+
+def _opened(places: Sequence[str], options: SourceOptions) -> PlainSource:
     paths = [Path(place) for place in places]
     if all(path.is_file() and path.suffix.lower() == ".parquet" for path in paths):
         return _parquet(paths, options)
@@ -202,7 +211,7 @@ def _open_tree(path: Path, options: SourceOptions) -> PlainSource:
     ]
     pictures = [name for name in shown if name not in data and is_picture(tree, name)]
     if data and not pictures and isinstance(tree, FolderTree):
-        return _parquet([path / name for name in data], options)
+        return _parquet([path / name for name in data], options, path)
     tars = [name for name in shown if name.endswith(".tar")]
     if tars and not pictures and isinstance(tree, FolderTree):
         shards = Shards([path / name for name in tars])
@@ -223,7 +232,7 @@ def _list(tree: Tree, shown: Sequence[str], pictures: Sequence[str], options: So
         return list_yolo(tree, yolo[0], pictures)
     if coco := [name for name in shown if name.endswith(".json") and is_coco(tree, name)]:
         return list_coco(tree, coco, pictures)
-    if any("Annotations/" in name and name.endswith(".xml") for name in shown):
+    if is_voc(tree, pictures):
         return list_voc(tree, pictures)
     if tables := [name for name in shown if name.rpartition("/")[2] in METADATA_FILES]:
         return list_tables(
@@ -257,6 +266,13 @@ def _listed(
     tree: Tree, listing: Listing, options: SourceOptions, *, only: set[str] | None = None
 ) -> PlainSource:
     """Account for every file: a row, or skipped with a reason; a picture that is neither is our mistake."""
+    if options.splits == "none":
+        listing.rows = {"train": [row for rows in listing.rows.values() for row in rows]}
+    elif options.splits == "folders" and listing.layout in _TELL_SPLITS:
+        raise InputValueError(
+            f"--splits: got folders, but {listing.layout} tells its splits in a way of its own; leave it "
+            "out, or say none (all is one)."
+        )
     taken = {name for split in listing.rows.values() for name, _ in split}
     names = only or set(tree.names) | set(tree.odd)
     skipped = dict(tree.odd) if only is None else {}
@@ -278,23 +294,11 @@ def _listed_split(
     return ListedSplit(tree, [name for name, _ in rows], columns, features, listing.box_format)
 
 
-def _split_of_file(path: Path) -> str:
-    """Return the split that a Parquet file's name, or its folder's, tells; else "train"."""
-    if named := split_of(path.name):
-        return named
-    for word in (path.stem.split("-")[0], path.parent.name):
-        with contextlib.suppress(InputValueError):
-            if split_name(word) != word or word in ("train", "test", "validation"):
-                return split_name(word)
-    return "train"
-
-
-def _parquet(paths: Sequence[Path], options: SourceOptions) -> PlainSource:
-    by_split: dict[str, list[Path]] = {}
+def _parquet(paths: Sequence[Path], options: SourceOptions, root: Path | None = None) -> PlainSource:
     for path in paths:
         with damage_told(str(path)):
             pq.read_metadata(path)
-        by_split.setdefault("train" if options.splits == "none" else _split_of_file(path), []).append(path)
+    by_split = files_by_split(paths, options.splits, root)
     splits = {split: ParquetSplit(files, options.image_column) for split, files in by_split.items()}
     found = sum(split.num_rows for split in splits.values())
     return PlainSource(splits, files_identity(paths), "Parquet", Account(unit="rows", found=found))
@@ -303,6 +307,10 @@ def _parquet(paths: Sequence[Path], options: SourceOptions) -> PlainSource:
 def _on_the_hub(repo_id: str, options: SourceOptions) -> PlainSource:
     from huggingface_hub import HfApi
 
+    if options.splits is not None:
+        raise InputValueError(
+            f"--splits: got {options.splits}, but a Hub dataset tells its splits itself; leave it out."
+        )
     try:
         with hub_told(f"SOURCE: there is no {repo_id} here, and as a dataset on the Hub"):
             commit = HfApi().dataset_info(repo_id, revision=options.revision).sha

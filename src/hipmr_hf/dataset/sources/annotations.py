@@ -12,6 +12,7 @@ import yaml
 from datasets import ClassLabel, List, Value
 
 from ...errors import ImageReadingError, InputValueError
+from .folders import split_by_folder
 from .kinds import suffix_of
 from .listing import Listing, split_in, split_name
 from .tree import Tree, read_file
@@ -38,7 +39,8 @@ def _listing(
     taken = [name for split in rows.values() for name, _ in split]
     if len(set(taken)) < len(taken):
         raise InputValueError(f"SOURCE: as {layout}, a picture is in two splits; list it in one.")
-    if missing := [name for name in taken if name not in set(tree.names)]:
+    there = set(tree.names)
+    if missing := [name for name in taken if name not in there]:
         raise InputValueError(
             f"SOURCE: as {layout}, its annotations name {len(missing)} pictures that are not there, the "
             "first is "
@@ -145,13 +147,13 @@ def list_yolo(tree: Tree, file: str, pictures: Sequence[str]) -> Listing:
     told = _yaml(tree, file)
     names = told["names"]
     names = [str(names[key]) for key in sorted(names)] if isinstance(names, dict) else list(map(str, names))
-    rows, read = {}, {file}
+    rows, read, there = {}, {file}, set(tree.names)
     for key in ("train", "val", "test"):
         if told.get(key):
             folders = told[key] if isinstance(told[key], list) else [told[key]]
             found = sorted(name for folder in folders for name in _below(file, told, folder, pictures))
             rows[split_name(key)] = [
-                (name, {"objects": _yolo_objects(tree, name, len(names), read)}) for name in found
+                (name, {"objects": _yolo_objects(tree, name, len(names), read, there)}) for name in found
             ]
     return _listing("YOLO", rows, _objects(names), tree, pictures, read, "yolo")
 
@@ -182,12 +184,14 @@ def _below(file: str, told: Mapping[str, Any], folder: Any, pictures: Sequence[s
     )
 
 
-def _yolo_objects(tree: Tree, picture: str, num_classes: int, read: set[str]) -> dict[str, list]:
+def _yolo_objects(
+    tree: Tree, picture: str, num_classes: int, read: set[str], there: set[str]
+) -> dict[str, list]:
     head, found, tail = f"/{picture}".rpartition("/images/")
     label = f"{head}/labels/{tail}".lstrip("/") if found else picture
     label = label.removesuffix(suffix_of_case(label)) + ".txt"
     objects: dict[str, list] = {"bbox": [], "category": []}
-    if label not in tree.names:
+    if label not in there:
         return objects  # as YOLO has it: a picture with nothing in it
     read.add(label)
     for line in _text(tree, label).splitlines():
@@ -216,27 +220,62 @@ def suffix_of_case(name: str) -> str:
 # Pascal VOC
 
 
+def is_voc(tree: Tree, pictures: Iterable[str]) -> bool:
+    """Whether there are XML files in a folder `Annotations`, or annotations beside pictures of their names."""
+    files = _voc_files(tree.names, _bare(pictures))
+    if not files or any("Annotations/" in file for file in files):
+        return bool(files)
+    with tree.open(files[0]) as file:
+        return b"<annotation" in file.read(1024)  # others lay XML of other kinds beside pictures
+
+
 def list_voc(tree: Tree, pictures: Sequence[str]) -> Listing:
-    """Take `Annotations/*.xml` and the lists in `ImageSets/Main/`; without lists all is one split."""
-    files = [name for name in tree.names if re.search(r"(^|/)Annotations/[^/]+\.xml$", name)]
-    told = {file: _voc(tree, file) for file in files}
+    """Take the XML files in `Annotations/`, or beside their pictures, and the lists in `ImageSets/Main/`.
+
+    Without lists, folders tell the splits as in a folder of pictures.
+    """
+    bare = _bare(pictures)
+    by_stem = {PurePosixPath(name).stem: name for name in reversed(pictures)}  # the first of a stem
+    told = {file: _voc(tree, file) for file in _voc_files(tree.names, bare)}
     names = sorted({category for boxes in told.values() for category, _ in boxes})
-    places = _places(pictures)
-    rows_by_stem = {}
+    found: dict[str, dict[str, Any]] = {}
     for file, boxes in told.items():
         stem = PurePosixPath(file).stem
-        ours = [name for found in places.values() for name in found if PurePosixPath(name).stem == stem]
-        objects = {
-            "bbox": [box for _, box in boxes],
-            "category": [names.index(category) for category, _ in boxes],
+        places = (file.removesuffix(".xml"), file.removesuffix(".xml").replace("Annotations/", "JPEGImages/"))
+        ours = next((bare[place] for place in places if place in bare), by_stem.get(stem, f"{stem}.jpg"))
+        if ours in found:
+            raise InputValueError(
+                f"SOURCE: as Pascal VOC, two files annotate {ours}, one is {file}; keep one."
+            )
+        found[ours] = {
+            "objects": {
+                "bbox": [box for _, box in boxes],
+                "category": [names.index(category) for category, _ in boxes],
+            }
         }
-        rows_by_stem[stem] = (ours[0] if ours else f"{stem}.jpg", {"objects": objects})
     lists = _voc_lists(tree)
-    rows, read = {}, set(files)
-    for split, (file, stems) in (lists or {"train": (None, sorted(rows_by_stem))}).items():
-        rows[split] = [rows_by_stem[stem] for stem in stems if stem in rows_by_stem]
-        read |= {file} if file else set()
+    if lists:
+        of_stem = {PurePosixPath(name).stem: name for name in found}
+        splits = {split: [of_stem[s] for s in stems if s in of_stem] for split, (_, stems) in lists.items()}
+    else:
+        splits = {split: listed for split, (_, listed) in split_by_folder(sorted(found), None).items()}
+    rows = {split: [(name, found[name]) for name in listed] for split, listed in splits.items()}
+    read = {*told, *(file for file, _ in lists.values())}
     return _listing("Pascal VOC", rows, _objects(names), tree, pictures, read, "coco")
+
+
+def _bare(pictures: Iterable[str]) -> dict[str, str]:
+    """Pictures by their names without suffix."""
+    return {name.removesuffix(suffix_of_case(name)): name for name in pictures}
+
+
+def _voc_files(names: Iterable[str], bare: Mapping[str, str]) -> list[str]:
+    return [
+        name
+        for name in names
+        if name.endswith(".xml")
+        and (re.search(r"(^|/)Annotations/[^/]+$", name) or name.removesuffix(".xml") in bare)
+    ]
 
 
 def _voc(tree: Tree, file: str) -> list[tuple[str, list[float]]]:

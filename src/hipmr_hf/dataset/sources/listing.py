@@ -30,7 +30,6 @@ class SourceOptions:
         config_name: configuration of a Hub dataset that has several.
         splits: "folders", each folder is a split; "none", all is one; None, as it looks.
         labels: "folders", each folder is a class; "none"; a column's name; None, as it looks.
-        box_format: how boxes are given, a name of `box_formats.BOX_FORMATS`; None, as the layout has them.
         follow_links: take what links in a folder point to outside of it.
         revision: branch, tag or commit of a Hub dataset.
     """
@@ -39,7 +38,6 @@ class SourceOptions:
     config_name: str | None = None
     splits: str | None = None
     labels: str | None = None
-    box_format: str | None = None
     follow_links: bool = False
     revision: str | None = None
 
@@ -101,7 +99,14 @@ def class_numbers(names: Sequence[str]) -> Mapping[str, int]:
 
 
 def split_in(path: str, default: str | None = None) -> str:
-    """Return the split that a file or folder name tells, such as `instances_val2017`."""
-    words = re.findall(r"[a-z]+", PurePosixPath(path).name.lower().removesuffix(".json"))
+    """Return the split that a file or folder name tells, such as `instances_val2017`; else its folder's.
+
+    Example:
+
+        >>> split_in("annotations/instances_val2017.json"), split_in("valid/_annotations.coco.json")
+        ('validation', 'validation')
+    """
+    place = PurePosixPath(path)
+    words = re.findall(r"[a-z]+", f"{place.name.lower().removesuffix('.json')} {place.parent.name.lower()}")
     found = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
     return found or default or split_name(PurePosixPath(path).stem)

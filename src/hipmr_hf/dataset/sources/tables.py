@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Features
+from datasets import Features
 
 from ...errors import InputValueError
-from .folders import split_by_folder
-from .listing import Listing, SourceOptions, class_numbers
+from .folders import list_folders, split_by_folder
+from .listing import Listing, SourceOptions
 from .tree import Tree, read_file
 
 METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -32,35 +32,52 @@ def list_tables(
         tree: where all lies.
         tables: names of the tables; each names pictures below its own folder.
         pictures: all that there are.
-        options: `splits` and `labels` (a column that becomes classes) decide where they are given.
+        options: `splits`, and `labels` if it is "folders", decide where they are given.
         layout: what to call it.
 
     Raises:
         InputValueError: a table without a column of paths, or that names files which are not there.
     """
     named: dict[str, dict[str, Any]] = {}
-    features: dict[str, Any] = {}
+    schemas: list[pa.Schema] = []
     for table in tables:
-        rows, kinds = _rows(tree, table, options.image_column)
-        if features and kinds != features:
+        rows, schema = _rows(tree, table, options.image_column)
+        schemas.append(schema)
+        if set(schema.names) != set(schemas[0].names):
             raise InputValueError(f"SOURCE: {table} has other columns than {tables[0]}; give both the same.")
-        features = kinds
         for name, values in rows:
             if name in named:
                 raise InputValueError(f"SOURCE: {table} names {name} a second time; keep one of the rows.")
             named[name] = values
+    features = _features(schemas, tables)
     _check_all_there(named, set(tree.names), tables)
-    if options.labels not in (None, "none", "folders"):
-        features = _with_classes(named, features, options.labels)
-    splits = split_by_folder(sorted(named), options.splits)
-    rows = {split: [(name, named[name]) for name in names] for split, (_, names) in splits.items()}
+    if options.labels == "folders":
+        told = list_folders(named, options)
+        layout, features = f"{layout} in class folders", {**features, **told.features}
+        rows = {
+            split: [(name, {**named[name], **label}) for name, label in listed]
+            for split, listed in told.rows.items()
+        }
+    else:
+        splits = split_by_folder(sorted(named), options.splits)
+        rows = {split: [(name, named[name]) for name in names] for split, (_, names) in splits.items()}
     left = {name: _NOT_IN_TABLE for name in pictures if name not in named}
     return Listing(layout, rows, features, {**left, **dict.fromkeys(tables, "a table that was read")})
 
 
-def _rows(
-    tree: Tree, name: str, image_column: str
-) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any]]:
+def _features(schemas: Sequence[pa.Schema], tables: Sequence[str]) -> dict[str, Any]:
+    """Return what all tables hold; one of whole numbers, or of empty lists, fits to others."""
+    try:
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputValueError(
+            f"SOURCE: {', '.join(tables)} have values of unlike kinds in one column ({str(error).strip()}); "
+            "give all the same."
+        ) from error
+    return dict(Features.from_arrow_schema(schema))
+
+
+def _rows(tree: Tree, name: str, image_column: str) -> tuple[list[tuple[str, dict[str, Any]]], pa.Schema]:
     table = read_table(tree, name)
     columns = table.column_names
     path_column = next((column for column in (*PATH_COLUMNS, image_column) if column in columns), None)
@@ -72,7 +89,7 @@ def _rows(
     folder = PurePosixPath(name).parent
     places = [_place(folder, value, name) for value in table.column(path_column).to_pylist()]
     others = table.drop_columns([path_column, *({image_column} & set(columns) - {path_column})])
-    return list(zip(places, others.to_pylist(), strict=True)), dict(Features.from_arrow_schema(others.schema))
+    return list(zip(places, others.to_pylist(), strict=True)), others.schema
 
 
 def _place(folder: PurePosixPath, value: Any, table: str) -> str:
@@ -111,17 +128,3 @@ def _check_all_there(named: dict[str, Any], there: set[str], tables: Sequence[st
             f"SOURCE: {', '.join(tables)} names {len(missing)} files that are not there, the first is "
             f"{missing[0]}; mend the table, or bring the files."
         )
-
-
-def _with_classes(named: dict[str, dict[str, Any]], features: dict[str, Any], column: str) -> dict[str, Any]:
-    """Make the values of a column classes, in a column "label"."""
-    if column not in features:
-        raise InputValueError(
-            f"--labels: got {column!r}, allowed are folders, none, and the columns {', '.join(features)}."
-        )
-    words = {name: str(values.pop(column)) for name, values in named.items()}
-    numbers = class_numbers(words.values())
-    for name, values in named.items():
-        values["label"] = numbers[words[name]]
-    kept = {name: feature for name, feature in features.items() if name not in (column, "label")}
-    return {"label": ClassLabel(names=list(numbers)), **kept}
