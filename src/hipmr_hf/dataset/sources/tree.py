@@ -130,8 +130,12 @@ class ZipTree:
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path)
         members = [member for member in self._zip.infolist() if not member.is_dir()]
-        self.odd: dict[str, str] = {member.filename: "encrypted" for member in members if member.flag_bits & 1}
-        self.names: tuple[str, ...] = _safe_names(path, [member.filename for member in members if not member.flag_bits & 1])
+        self.odd: dict[str, str] = {
+            member.filename: "encrypted" for member in members if member.flag_bits & 1
+        }
+        self.names: tuple[str, ...] = _safe_names(
+            path, [member.filename for member in members if not member.flag_bits & 1]
+        )
         self.identity: str = _hash([_state(path)])
 
     def open(self, name: str) -> IO[bytes]:
@@ -145,12 +149,14 @@ class TarTree:
     def __init__(self, path: Path) -> None:
         self._tar = tarfile.open(path)  # noqa: SIM115 - open for as long as the tree is
         members = [member for member in self._tar.getmembers() if not member.isdir()]
-        self.odd = {
+        self.odd: dict[str, str] = {
             member.name: "a link or a device in an archive" for member in members if not member.isfile()
         }
         self._members = {_plain(member.name): member for member in members if member.isfile()}
-        self.names = _safe_names(path, [_plain(member.name) for member in members if member.isfile()])
-        self.identity = _hash([_state(path)])
+        self.names: tuple[str, ...] = _safe_names(
+            path, [_plain(member.name) for member in members if member.isfile()]
+        )
+        self.identity: str = _hash([_state(path)])
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file."""
