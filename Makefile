@@ -28,6 +28,7 @@ test: install
 quality: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/verify_types.py
 
 style: install
 	$(BIN)/ruff check --fix .

@@ -192,7 +192,7 @@ def check_is_free(output_dir: Path) -> None:
         )
 
 
-def new_private_file(path: str | os.PathLike, content: str) -> None:
+def new_private_file(path: str | os.PathLike[str], content: str) -> None:
     """Write a new file that only its owner can read.
 
     Raises:

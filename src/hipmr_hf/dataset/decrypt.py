@@ -25,7 +25,7 @@ from .source import damage_told
 if TYPE_CHECKING:
     from ..encryption.keys import SecretKey
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _BATCH_ROWS = 64
 

@@ -24,7 +24,7 @@ from .rows import DROPPED_BOXES_COLUMN, ROW_NUMBER_COLUMN, RowEncryption, RowEnc
 
 __all__ = ["DEFAULT_KEEP_COLUMNS", "RowEncryptionError", "encrypt_dataset", "save_encrypted_dataset"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 AnyDataset = TypeVar(
     "AnyDataset",

@@ -40,7 +40,7 @@ def save_encrypted_dataset(
     | datasets.IterableDataset
     | datasets.IterableDatasetDict,
     encryption: Encryption,
-    output_dir: str | os.PathLike,
+    output_dir: str | os.PathLike[str],
     *,
     key: SecretKey | None = None,
     max_shard_size: int | str = "500MB",

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import InputValueError, UnreachableError, UserError, needs_extra
 from ..files import PRIVATE_FOLDER
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # Calls that wait for each processor, so that none is idle while the next result in order is awaited.
 _AHEAD = 4

@@ -29,7 +29,7 @@ from .unfinished import check_is_free_or_unfinished, is_complete, unfinished_fol
 if TYPE_CHECKING:
     from .pool import Pool
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _MAX_LOGGED_ROWS = 50
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InputValueError
 from ..files import PRIVATE_FOLDER, check_is_free, is_taken, locked, write_whole
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _JOB = "job.json"
 

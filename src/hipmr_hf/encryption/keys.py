@@ -10,7 +10,7 @@ import os
 import stat
 import string
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,7 @@ class SecretKey:
         return cls(os.urandom(KEY_BYTES))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "SecretKey":
+    def load(cls, path: str | os.PathLike[str]) -> "SecretKey":
         """Read a key file.
 
         Raises:
@@ -128,7 +128,7 @@ class SecretKey:
             )
         return cls(secret)
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write a new key file that only its owner can read.
 
         Raises:
@@ -166,7 +166,7 @@ class SecretKey:
     def __hash__(self) -> int:
         return hash(self.key_id)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Callable[[str, str], "SecretKey"], tuple[str, str]]:
         return _live_key, (self.fingerprint, self.key_id)
 
 

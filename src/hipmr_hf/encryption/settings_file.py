@@ -79,7 +79,7 @@ class SettingsFile:
     def _to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
-    def save_pretrained(self, save_directory: str | os.PathLike) -> Path:
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> Path:
         """Write `encryption_config.json` into a folder, whole or not at all; returns its path."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ class SettingsFile:
     @classmethod
     def from_pretrained(
         cls: type[SettingsType],
-        repo_or_dir: str | os.PathLike,
+        repo_or_dir: str | os.PathLike[str],
         *,
         repo_type: str | None = None,
         revision: str | None = None,

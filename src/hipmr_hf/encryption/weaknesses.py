@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .base import Encryption
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # Where people were first made out: faces in a thumbnail of as many pixels across, words in patches as wide.
 _PLAIN_THUMBNAIL = 28

@@ -16,7 +16,7 @@ from ..leaks.guard import check_no_leaks
 if TYPE_CHECKING:
     from ..encryption.keys import SecretKey
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # Trainer puts all of these into its output folder. training_args.bin holds paths, host names and, if it was
 # given as an argument, the access token; optimizer states are as large as the model, and logs name the host.
@@ -88,7 +88,7 @@ def _only_reads(who: dict[str, Any]) -> bool:
 
 
 def push_encrypted_folder(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     repo_id: str,
     *,
     private: bool = False,
@@ -158,7 +158,7 @@ def card_on_the_hub(repo_id: str, *, repo_type: str = "model", token: str | None
     return None
 
 
-def keep_off_the_hub(output_dir: str | os.PathLike, *, also: Sequence[str] = ()) -> Path:
+def keep_off_the_hub(output_dir: str | os.PathLike[str], *, also: Sequence[str] = ()) -> Path:
     """Write a `.gitignore` that keeps what Trainer writes for itself out of every push from a folder.
 
     The Hub obeys it: its client asks which files of a commit are ignored, and sends none of these. Call it

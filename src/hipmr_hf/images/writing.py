@@ -18,7 +18,7 @@ _JPEG_BLOCK = 8  # pixels a side at 4:4:4 (ITU-T T.81, A.1.3)
 _PNG_OPTIONS = {"compress_type": zlib.Z_RLE}
 _WEBP_OPTIONS = {"lossless": True, "method": 0, "quality": 0}
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def encode_image(pixels: np.ndarray, image_format: str = "png", *, jpeg_quality: int = 95) -> bytes:

@@ -35,7 +35,8 @@ class ColumnWatch:
     """
 
     def __init__(self, name: str, feature: Any):
-        self.name, self.feature = name, feature
+        self.name: str = name
+        self.feature: Any = feature
         self.distinct: set[Any] = set()
         self.rows, self.longest = 0, 0
         self.first: Any = None
@@ -65,7 +66,7 @@ class ColumnWatch:
     def join(self, later: "ColumnWatch") -> None:
         """Add what went by in the rows that follow."""
         self.rows += later.rows
-        self.longest = max(self.longest, later.longest)
+        self.longest: int = max(self.longest, later.longest)
         if len(self.distinct) < _WORTH_COUNTING:
             self.distinct |= later.distinct
         if later.first is not None:

@@ -83,7 +83,7 @@ def one_after_the_other(
 
 
 def find_leaks(
-    folder: str | os.PathLike, *, keys: Sequence[SecretKey] = (), each: Each | None = None
+    folder: str | os.PathLike[str], *, keys: Sequence[SecretKey] = (), each: Each | None = None
 ) -> LeakReport:
     """Inspect a folder as it would be published: the bytes of every file, every row of every Parquet file.
 
@@ -161,7 +161,7 @@ def find_leaks_in_repo(
 
 
 def check_no_leaks(
-    folder: str | os.PathLike, *, keys: Sequence[SecretKey] = (), each: Each | None = None
+    folder: str | os.PathLike[str], *, keys: Sequence[SecretKey] = (), each: Each | None = None
 ) -> LeakReport:
     """Inspect a folder like `find_leaks`, and refuse it if anything was found.
 

@@ -113,7 +113,7 @@ class MeanAveragePrecision(_Metric):
     """
 
     description = "COCO's twelve numbers for detected boxes, and the average precision of every class."
-    inputs = mean_average_precision.__doc__ or ""
+    inputs: ClassVar[str] = mean_average_precision.__doc__ or ""
     _boxes = datasets.List(datasets.List(_NUMBERS, length=4))
     columns = (
         {
@@ -132,13 +132,17 @@ class MeanAveragePrecision(_Metric):
     )
 
     def add_batch(
-        self, *, predictions: Sequence[Mapping], references: Sequence[Mapping], **kwargs: Any
+        self,
+        *,
+        predictions: Sequence[Mapping[str, Any]],
+        references: Sequence[Mapping[str, Any]],
+        **kwargs: Any,
     ) -> None:
         """Add some images; see `mean_average_precision` for what an image is."""
         found, truth = checked_boxes(predictions, references)
         super().add_batch(predictions=found, references=truth, **kwargs)
 
-    def add(self, *, prediction: Mapping, reference: Mapping, **kwargs: Any) -> None:
+    def add(self, *, prediction: Mapping[str, Any], reference: Mapping[str, Any], **kwargs: Any) -> None:
         """Add one image."""
         self.add_batch(predictions=[prediction], references=[reference], **kwargs)
 

@@ -71,7 +71,7 @@ def mean_average_precision(
 
 def checked_boxes(
     predictions: Sequence[Mapping[str, Any]], references: Sequence[Mapping[str, Any]]
-) -> tuple[list[dict[str, list]], list[dict[str, list]]]:
+) -> tuple[list[dict[str, list[Any]]], list[dict[str, list[Any]]]]:
     """Turn every image's boxes into lists, with what is missing filled in; see `mean_average_precision`."""
     if len(predictions) != len(references):
         raise InputValueError(
@@ -102,7 +102,7 @@ def _evaluate(predictions: list[dict], references: list[dict], labels: list[int]
     return evaluation
 
 
-def _coco_entries(image: int, entry: dict[str, list]) -> list[dict[str, Any]]:
+def _coco_entries(image: int, entry: dict[str, list[Any]]) -> list[dict[str, Any]]:
     """An image's boxes in COCO's words; ids are unique, and begin with 1 because 0 means "no match"."""
     names = {"scores": "score", "area": "area", "iscrowd": "iscrowd"}
     given = {names[name]: entry[name] for name in names if name in entry}
@@ -118,7 +118,7 @@ def _coco_entries(image: int, entry: dict[str, list]) -> list[dict[str, Any]]:
     ]
 
 
-def _checked(argument: str, entry: Mapping[str, Any], more: tuple[str, ...]) -> dict[str, list]:
+def _checked(argument: str, entry: Mapping[str, Any], more: tuple[str, ...]) -> dict[str, list[Any]]:
     """One image's boxes as lists, with what is missing filled in."""
     names = ("labels", "boxes", *more)
     if missing := [name for name in names if name not in entry]:

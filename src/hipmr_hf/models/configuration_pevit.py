@@ -73,7 +73,7 @@ class PEViTConfig(PreTrainedConfig):
     model_type = "pevit"
     # In evaluation Trainer hands `logits` alone to compute_metrics; the two heads behind them are not
     # predictions.
-    keys_to_ignore_at_inference = ["cls_logits", "distillation_logits"]  # noqa: RUF012 - Trainer adds a list
+    keys_to_ignore_at_inference: list[str] = ["cls_logits", "distillation_logits"]  # noqa: RUF012 - Trainer adds a list
 
     hidden_size: int = 768
     num_hidden_layers: int = 12

@@ -21,12 +21,12 @@ class PEViTPatchEmbeddings(nn.Module):
 
     def __init__(self, config: PEViTConfig):
         super().__init__()
-        self.patch_size = config.patch_size
-        self.num_channels = config.num_channels
-        self.projection = nn.Conv2d(
+        self.patch_size: int = config.patch_size
+        self.num_channels: int = config.num_channels
+        self.projection: nn.Conv2d = nn.Conv2d(
             config.num_channels, config.hidden_size, config.patch_size, config.patch_size
         )
-        self.mixing = None
+        self.mixing: nn.Module | None = None
         if config.patch_embedding == "nonlinear":
             self.mixing = nn.Sequential(
                 ACT2FN[config.hidden_act], nn.Conv2d(config.hidden_size, config.hidden_size, 1)
@@ -61,9 +61,9 @@ class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
 
     def __init__(self, config: PEViTConfig):
         super().__init__(config)
-        self.activation = ACT2FN[config.hidden_act]
-        self.mixing = nn.Conv2d(config.hidden_size, config.hidden_size, 1)
-        self.tones = nn.Conv2d(2 * config.num_channels, config.hidden_size, 1, bias=False)
+        self.activation: nn.Module = ACT2FN[config.hidden_act]
+        self.mixing: nn.Module | None = nn.Conv2d(config.hidden_size, config.hidden_size, 1)
+        self.tones: nn.Conv2d = nn.Conv2d(2 * config.num_channels, config.hidden_size, 1, bias=False)
 
     def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """As `forward`, for pixel values of the right shape."""
@@ -108,9 +108,9 @@ class PEViTReferenceEncoding(nn.Module):
 
     def __init__(self, config: PEViTConfig):
         super().__init__()
-        self.reference = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
-        self.fc1 = nn.Linear(config.hidden_size, config.hidden_size)
-        self.fc2 = nn.Linear(config.hidden_size, config.hidden_size)
+        self.reference: nn.Parameter = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.fc1: nn.Linear = nn.Linear(config.hidden_size, config.hidden_size)
+        self.fc2: nn.Linear = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, patch_tokens: torch.Tensor) -> torch.Tensor:
         """(batch, num_patches, hidden_size) to the same shape."""
@@ -126,20 +126,22 @@ class PEViTEmbeddings(nn.Module):
 
     def __init__(self, config: PEViTConfig):
         super().__init__()
-        self.patch_drop_rate = config.patch_drop_rate
-        self.position_grid = config.position_grid
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
-        self.distillation_token, self.reference_encoding, self.position_embeddings = None, None, None
+        self.patch_drop_rate: float = config.patch_drop_rate
+        self.position_grid: tuple[int, int] = config.position_grid
+        self.cls_token: nn.Parameter = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.distillation_token: nn.Parameter | None = None
+        self.reference_encoding: PEViTReferenceEncoding | None = None
+        self.position_embeddings: nn.Parameter | None = None
         if config.use_distillation_token:
             self.distillation_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
         self.num_prefix_tokens = 2 if config.use_distillation_token else 1
-        self.patch_embeddings = build_patch_embeddings(config)
+        self.patch_embeddings: PEViTPatchEmbeddings = build_patch_embeddings(config)
         if config.position_encoding == "reference":
             self.reference_encoding = PEViTReferenceEncoding(config)
         elif config.position_encoding == "absolute":
             num_positions = self.num_prefix_tokens + math.prod(self.position_grid)
             self.position_embeddings = nn.Parameter(torch.zeros(1, num_positions, config.hidden_size))
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout: nn.Dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width) to (batch, 1 or 2 + num_patches, hidden_size)."""

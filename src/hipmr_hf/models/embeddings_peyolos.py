@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .configuration_peyolos import PEYolosConfig
-from .embeddings_pevit import build_patch_embeddings
+from .embeddings_pevit import PEViTPatchEmbeddings, build_patch_embeddings
 
 # Of PyTorch's bicubic interpolation, which the published program uses; PIL's would be -0.5.
 _CUBIC_A = -0.75
@@ -67,13 +67,17 @@ class PEYolosEmbeddings(nn.Module):
 
     def __init__(self, config: PEYolosConfig):
         super().__init__()
-        self.patch_size = config.patch_size
-        self.position_grid = config.position_grid
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
-        self.detection_tokens = nn.Parameter(torch.zeros(1, config.num_detection_tokens, config.hidden_size))
-        self.patch_embeddings = build_patch_embeddings(config)
-        self.position_embeddings = nn.Parameter(torch.zeros(1, num_positions(config), config.hidden_size))
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.patch_size: int = config.patch_size
+        self.position_grid: tuple[int, int] = config.position_grid
+        self.cls_token: nn.Parameter = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.detection_tokens: nn.Parameter = nn.Parameter(
+            torch.zeros(1, config.num_detection_tokens, config.hidden_size)
+        )
+        self.patch_embeddings: PEViTPatchEmbeddings = build_patch_embeddings(config)
+        self.position_embeddings: nn.Parameter = nn.Parameter(
+            torch.zeros(1, num_positions(config), config.hidden_size)
+        )
+        self.dropout: nn.Dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(
         self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None = None

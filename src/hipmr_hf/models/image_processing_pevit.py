@@ -78,12 +78,12 @@ class PEViTImageProcessorPil(PilBackend):
     """
 
     valid_kwargs = PEViTImageProcessorKwargs
-    model_input_names = ["pixel_values"]  # noqa: RUF012
+    model_input_names: list[str] = ["pixel_values"]  # noqa: RUF012
     patch_size = 16
     encrypted_size = None
     do_convert_rgb = True
     do_rescale = True
-    rescale_factor = 1 / 255
+    rescale_factor: float = 1 / 255
     do_normalize = True
     image_mean = IMAGENET_STANDARD_MEAN  # 0.5 per channel
     image_std = IMAGENET_STANDARD_STD  # 0.5 per channel

@@ -58,7 +58,7 @@ class PEYolosImageProcessorPil(PEViTImageProcessorPil):
     """
 
     valid_kwargs = PEYolosImageProcessorKwargs
-    model_input_names = ["pixel_values", "pixel_mask"]  # noqa: RUF012
+    model_input_names: list[str] = ["pixel_values", "pixel_mask"]  # noqa: RUF012
     patch_size = 8
 
     def preprocess(

@@ -38,14 +38,14 @@ class PEViTAttention(nn.Module):
     def __init__(self, config: PEViTConfig):
         super().__init__()
         self.config = config
-        self.head_dim = config.hidden_size // config.num_attention_heads
-        self.attention_dropout = config.attention_probs_dropout_prob
-        self.scaling = self.head_dim**-0.5
+        self.head_dim: int = config.hidden_size // config.num_attention_heads
+        self.attention_dropout: float = config.attention_probs_dropout_prob
+        self.scaling: float = self.head_dim**-0.5
         self.is_causal = False
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=config.qkv_bias)
-        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=config.qkv_bias)
-        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=config.qkv_bias)
-        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size)
+        self.q_proj: nn.Linear = nn.Linear(config.hidden_size, config.hidden_size, bias=config.qkv_bias)
+        self.k_proj: nn.Linear = nn.Linear(config.hidden_size, config.hidden_size, bias=config.qkv_bias)
+        self.v_proj: nn.Linear = nn.Linear(config.hidden_size, config.hidden_size, bias=config.qkv_bias)
+        self.o_proj: nn.Linear = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(
         self,
@@ -74,9 +74,9 @@ class PEViTMLP(nn.Module):
 
     def __init__(self, config: PEViTConfig):
         super().__init__()
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.activation = ACT2FN[config.hidden_act]
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.fc1: nn.Linear = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.activation: nn.Module = ACT2FN[config.hidden_act]
+        self.fc2: nn.Linear = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return self.fc2(self.activation(self.fc1(hidden_states)))
@@ -106,12 +106,12 @@ class PEViTLayer(GradientCheckpointingLayer):
         super().__init__()
         # Rises linearly over depth: 0 at the first block, drop_path_rate at the last.
         drop_path_rate = config.drop_path_rate * layer_idx / max(1, config.num_hidden_layers - 1)
-        self.layernorm_before = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.attention = PEViTAttention(config)
-        self.layernorm_after = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.mlp = PEViTMLP(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.drop_path = PEViTDropPath(drop_path_rate)
+        self.layernorm_before: nn.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.attention: PEViTAttention = PEViTAttention(config)
+        self.layernorm_after: nn.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.mlp: PEViTMLP = PEViTMLP(config)
+        self.dropout: nn.Dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.drop_path: PEViTDropPath = PEViTDropPath(drop_path_rate)
 
     def forward(self, hidden_states: torch.Tensor, **kwargs: Unpack[TransformersKwargs]) -> torch.Tensor:
         """(batch, tokens, hidden_size) to the same shape; `kwargs` may hold an `attention_mask`."""

@@ -27,7 +27,7 @@ class PEViTPreTrainedModel(PreTrainedModel):
     config: PEViTConfig
     base_model_prefix = "pevit"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities: tuple[str, ...] = ("image",)
     supports_gradient_checkpointing = True
     # Trainer must not pass `num_items_in_batch`: with mixup's (batch, num_labels) targets it would count
     # every entry of them.
@@ -115,9 +115,11 @@ class PEViTModel(PEViTPreTrainedModel):
 
     def __init__(self, config: PEViTConfig):
         super().__init__(config)
-        self.embeddings = PEViTEmbeddings(config)
-        self.layers = nn.ModuleList([PEViTLayer(config, index) for index in range(config.num_hidden_layers)])
-        self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.embeddings: PEViTEmbeddings = PEViTEmbeddings(config)
+        self.layers: nn.ModuleList = nn.ModuleList(
+            [PEViTLayer(config, index) for index in range(config.num_hidden_layers)]
+        )
+        self.layernorm: nn.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.post_init()
 
     @merge_with_config_defaults
@@ -166,9 +168,9 @@ class PEViTForImageClassification(PEViTPreTrainedModel):
 
     def __init__(self, config: PEViTConfig):
         super().__init__(config)
-        self.num_labels = config.num_labels
-        self.pevit = PEViTModel(config)
-        self.classifier = _classification_head(config)
+        self.num_labels: int = config.num_labels
+        self.pevit: PEViTModel = PEViTModel(config)
+        self.classifier: nn.Module = _classification_head(config)
         self.post_init()
 
     @can_return_tuple
@@ -244,10 +246,10 @@ class PEViTForImageClassificationWithTeacher(PEViTPreTrainedModel):
             config = copy.deepcopy(config)
             config.use_distillation_token = True
         super().__init__(config)
-        self.num_labels = config.num_labels
-        self.pevit = PEViTModel(config)
-        self.classifier = _classification_head(config)
-        self.distillation_classifier = _classification_head(config)
+        self.num_labels: int = config.num_labels
+        self.pevit: PEViTModel = PEViTModel(config)
+        self.classifier: nn.Module = _classification_head(config)
+        self.distillation_classifier: nn.Module = _classification_head(config)
         self.post_init()
 
     @can_return_tuple

@@ -28,7 +28,7 @@ class PEYolosPreTrainedModel(PreTrainedModel):
     config: PEYolosConfig
     base_model_prefix = "peyolos"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities: tuple[str, ...] = ("image",)
     supports_gradient_checkpointing = True
     # Trainer cannot count objects, so it must not pass `num_items_in_batch`.
     accepts_loss_kwargs = False
@@ -121,10 +121,12 @@ class PEYolosModel(PEYolosPreTrainedModel):
 
     def __init__(self, config: PEYolosConfig):
         super().__init__(config)
-        self.embeddings = PEYolosEmbeddings(config)
-        self.layers = nn.ModuleList([PEViTLayer(config, index) for index in range(config.num_hidden_layers)])
-        self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.mid_position_embeddings = None
+        self.embeddings: PEYolosEmbeddings = PEYolosEmbeddings(config)
+        self.layers: nn.ModuleList = nn.ModuleList(
+            [PEViTLayer(config, index) for index in range(config.num_hidden_layers)]
+        )
+        self.layernorm: nn.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.mid_position_embeddings: nn.Parameter | None = None
         if config.use_mid_position_embeddings:
             shape = (config.num_hidden_layers - 1, 1, num_positions(config), config.hidden_size)
             self.mid_position_embeddings = nn.Parameter(torch.zeros(shape))
@@ -192,7 +194,7 @@ class PEYolosMLPHead(nn.Module):
     def __init__(self, config: PEYolosConfig, num_outputs: int):
         super().__init__()
         widths = [config.hidden_size] * 3 + [num_outputs]
-        self.layers = nn.ModuleList(
+        self.layers: nn.ModuleList = nn.ModuleList(
             PEYolosHeadLinear(width, following) for width, following in itertools.pairwise(widths)
         )
 
@@ -242,10 +244,10 @@ class PEYolosForObjectDetection(PEYolosPreTrainedModel):
 
     def __init__(self, config: PEYolosConfig):
         super().__init__(config)
-        self.num_labels = config.num_labels
-        self.peyolos = PEYolosModel(config)
-        self.class_labels_classifier = PEYolosMLPHead(config, config.num_labels + 1)
-        self.bbox_predictor = PEYolosMLPHead(config, 4)
+        self.num_labels: int = config.num_labels
+        self.peyolos: PEYolosModel = PEYolosModel(config)
+        self.class_labels_classifier: PEYolosMLPHead = PEYolosMLPHead(config, config.num_labels + 1)
+        self.bbox_predictor: PEYolosMLPHead = PEYolosMLPHead(config, 4)
         self.post_init()
 
     @can_return_tuple

@@ -17,7 +17,7 @@ TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _STRIP_PIXELS = 2**19
 _TWELVE_BITS = 4095
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @functools.cache

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
-def coco_annotation(image_id: int, objects: Mapping[str, Sequence]) -> dict[str, Any]:
+def coco_annotation(image_id: int, objects: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Turn an `objects` column, as `encrypt_dataset` leaves it, to what image processors take.
 
     Example:
@@ -99,7 +99,7 @@ class DetectionTrainer(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
-    ) -> tuple[list, torch.Tensor | None]:
+    ) -> tuple[list[Any], torch.Tensor | None]:
         """Return the batches of one step, and what its loss is divided by, summed over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         if not batches:
@@ -157,7 +157,7 @@ class DetectionTrainer(Trainer):
                 optimizer.add_param_group({**settings, "params": chosen})
         return optimizer
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> torch.utils.data.DataLoader:
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> torch.utils.data.DataLoader[Any]:
         """Use the evaluation's collator, which does not augment."""
         training_collator = self.data_collator
         self.data_collator = self.eval_collator or training_collator
@@ -201,7 +201,7 @@ class DetectionEvaluation:
     """
 
     processor: PEYolosImageProcessorPil
-    objects: Sequence[Mapping[str, Sequence]]
+    objects: Sequence[Mapping[str, Sequence[Any]]]
     class_names: Sequence[str]
     pixel_scale: float = 1.0
 
@@ -236,7 +236,7 @@ class DetectionEvaluation:
         # An image that fills up the last batch of another process comes twice and counts once.
         return dict(zip(output.label_ids[:, 0].tolist(), detections, strict=True))
 
-    def _reference(self, objects: Mapping[str, Sequence]) -> dict[str, np.ndarray]:
+    def _reference(self, objects: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
         boxes = np.asarray(objects["bbox"], dtype=np.float64).reshape(-1, 4) * self.pixel_scale
         reference = {
             "boxes": np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),

@@ -6,6 +6,7 @@ at several sizes.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -72,8 +73,8 @@ class DetectionAugmentation:
         return tuple(random.uniform(self.smallest_crop, 1.0, size=2).tolist())
 
     def __call__(
-        self, pixels: np.ndarray, objects: dict[str, list], shares: tuple[float, float] | None
-    ) -> tuple[np.ndarray, dict[str, list]]:
+        self, pixels: np.ndarray, objects: dict[str, list[Any]], shares: tuple[float, float] | None
+    ) -> tuple[np.ndarray, dict[str, list[Any]]]:
         """Augment one image.
 
         Args:

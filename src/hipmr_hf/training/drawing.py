@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,7 +13,7 @@ _GAP = 6
 
 
 def draw_detections(
-    image: Image.Image, found: Mapping[str, Sequence], class_names: Sequence[str]
+    image: Image.Image, found: Mapping[str, Sequence[Any]], class_names: Sequence[str]
 ) -> Image.Image:
     """Draw boxes with class and score; each class has a colour of its own.
 

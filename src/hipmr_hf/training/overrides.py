@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..errors import InputValueError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SIZES = ("tiny", "small", "base")
 

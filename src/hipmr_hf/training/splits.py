@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
+import datasets
+from datasets import ClassLabel, load_dataset
 
 from ..encryption.base import Encryption
 from ..errors import InputValueError, MissingFileError
@@ -18,7 +19,7 @@ def load_splits(
     validation_fraction: float | None = None,
     label_column: str | None = None,
     seed: int = 0,
-) -> tuple[Dataset, Dataset]:
+) -> tuple[datasets.Dataset, datasets.Dataset]:
     """Load what to train and what to evaluate on.
 
     Args:
@@ -62,7 +63,9 @@ def _shards(folder: Path) -> dict[str, list[str]]:
     return {} if "" in shards else shards
 
 
-def pick_split(dataset: DatasetDict, name: str, *, argument: str, remedy: str = "") -> Dataset:
+def pick_split(
+    dataset: datasets.DatasetDict, name: str, *, argument: str, remedy: str = ""
+) -> datasets.Dataset:
     """Take a split of a dataset.
 
     Args:
@@ -75,7 +78,8 @@ def pick_split(dataset: DatasetDict, name: str, *, argument: str, remedy: str = 
         InputValueError: there is none of this name.
 
     Example:
-        >>> pick_split(DatasetDict(train=Dataset.from_dict({"label": [1]})), "test", argument="--eval_split")
+        >>> loaded = datasets.DatasetDict(train=datasets.Dataset.from_dict({"label": [1]}))
+        >>> pick_split(loaded, "test", argument="--eval_split")
         Traceback (most recent call last):
         hipmr_hf.errors.InputValueError: --eval_split: got 'test', but the dataset has only 'train'; ...
     """
@@ -86,7 +90,7 @@ def pick_split(dataset: DatasetDict, name: str, *, argument: str, remedy: str = 
     return dataset[name]
 
 
-def class_names(dataset: Dataset, label_column: str) -> list[str]:
+def class_names(dataset: datasets.Dataset, label_column: str) -> list[str]:
     """Name the classes of a split.
 
     Raises:
@@ -95,7 +99,7 @@ def class_names(dataset: Dataset, label_column: str) -> list[str]:
     Example:
         >>> from datasets import ClassLabel, Features
         >>> features = Features({"label": ClassLabel(names=["cat", "dog"])})
-        >>> class_names(Dataset.from_dict({"label": [1]}, features=features), "label")
+        >>> class_names(datasets.Dataset.from_dict({"label": [1]}, features=features), "label")
         ['cat', 'dog']
     """
     feature = dataset.features.get(label_column)
@@ -110,8 +114,8 @@ def class_names(dataset: Dataset, label_column: str) -> list[str]:
 
 
 def _hold_out(
-    train: Dataset, fraction: float, label_column: str | None, seed: int
-) -> tuple[Dataset, Dataset]:
+    train: datasets.Dataset, fraction: float, label_column: str | None, seed: int
+) -> tuple[datasets.Dataset, datasets.Dataset]:
     if not 0 < fraction < 1:
         raise InputValueError(
             f"--validation_fraction: got {fraction}, expected a share above 0 and below 1, such as 0.1."

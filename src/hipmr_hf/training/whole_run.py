@@ -47,7 +47,7 @@ def train_and_evaluate(trainer: Trainer) -> dict[str, float]:
     return metrics
 
 
-def keep_weights_once(output_dir: str | os.PathLike) -> None:
+def keep_weights_once(output_dir: str | os.PathLike[str]) -> None:
     """Let the last checkpoint share its weights with the finished model, where they are the same.
 
     The checkpoint stays whole, so that training can go on from it.

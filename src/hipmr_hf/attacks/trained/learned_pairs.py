@@ -36,12 +36,13 @@ class PairNetwork(nn.Module):
     def __init__(self, network: NeighbourNetwork, shipped: PairWeights):
         super().__init__()
         self.network = network
-        self.weights = nn.Parameter(torch.tensor(shipped.weights))
-        self.absent = nn.Parameter(torch.tensor(shipped.absent))
-        self.trust = nn.Parameter(torch.tensor(0.1))
-        self.first, self.second = (nn.Linear(WIDTH, _PAIR_WIDTH) for _ in range(2))
-        self.handcrafted = nn.Linear(len(shipped.weights) + 1, _PAIR_WIDTH)
-        self.judging = nn.Sequential(
+        self.weights: nn.Parameter = nn.Parameter(torch.tensor(shipped.weights))
+        self.absent: nn.Parameter = nn.Parameter(torch.tensor(shipped.absent))
+        self.trust: nn.Parameter = nn.Parameter(torch.tensor(0.1))
+        self.first: nn.Linear = nn.Linear(WIDTH, _PAIR_WIDTH)
+        self.second: nn.Linear = nn.Linear(WIDTH, _PAIR_WIDTH)
+        self.handcrafted: nn.Linear = nn.Linear(len(shipped.weights) + 1, _PAIR_WIDTH)
+        self.judging: nn.Sequential = nn.Sequential(
             nn.GELU(), nn.Linear(_PAIR_WIDTH, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, 1)
         )
         nn.init.zeros_(self.judging[-1].weight)

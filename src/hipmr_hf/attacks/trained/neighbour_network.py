@@ -42,13 +42,15 @@ class NeighbourNetwork(nn.Module):
         super().__init__()
         self.symmetric = symmetric
         inputs = 2 * patch_size**2 * channels + 2 * channels
-        self.reading = nn.Sequential(nn.Linear(inputs, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH))
-        self.roles = nn.Parameter(torch.randn(_ROLES, WIDTH) * 0.02)
-        self.understanding = nn.Sequential(nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU())
-        self.places = nn.Linear(WIDTH, _DISTANCES * _DISTANCE_WIDTH)
-        self.products = nn.ModuleList(nn.Linear(WIDTH, _PRODUCT_WIDTH) for _ in range(2))
-        self.judging = nn.Parameter(torch.full((1, 2 * _DISTANCES), -1 / _DISTANCES))
-        self.absent = nn.Parameter(torch.zeros(()))
+        self.reading: nn.Sequential = nn.Sequential(
+            nn.Linear(inputs, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH)
+        )
+        self.roles: nn.Parameter = nn.Parameter(torch.randn(_ROLES, WIDTH) * 0.02)
+        self.understanding: nn.Sequential = nn.Sequential(nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU())
+        self.places: nn.Linear = nn.Linear(WIDTH, _DISTANCES * _DISTANCE_WIDTH)
+        self.products: nn.ModuleList = nn.ModuleList(nn.Linear(WIDTH, _PRODUCT_WIDTH) for _ in range(2))
+        self.judging: nn.Parameter = nn.Parameter(torch.full((1, 2 * _DISTANCES), -1 / _DISTANCES))
+        self.absent: nn.Parameter = nn.Parameter(torch.zeros(()))
 
     def forward(self, pieces: torch.Tensor) -> torch.Tensor:
         """Uint8 (batch, num_patches, size, size, channels) to logits (batch, 2, num_patches, num_patches).

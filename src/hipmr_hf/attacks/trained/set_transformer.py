@@ -65,9 +65,9 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, patch_size: int, channels: int, width: int = WIDTH):
         super().__init__()
-        self.first = nn.Linear((patch_size**2 + 2) * channels, 2 * width)
-        self.second = nn.Linear(2 * width, width)
-        self.norm = nn.LayerNorm(width)
+        self.first: nn.Linear = nn.Linear((patch_size**2 + 2) * channels, 2 * width)
+        self.second: nn.Linear = nn.Linear(2 * width, width)
+        self.norm: nn.LayerNorm = nn.LayerNorm(width)
 
     def forward(self, pieces: torch.Tensor) -> torch.Tensor:
         """Uint8 (batch, num_patches, size, size, channels) to (batch, num_patches, width)."""

@@ -42,7 +42,7 @@ class TrainingCrops:
             raise InputValueError("images: got none, expected at least one to cut training crops out of.")
         if min(size) < 1:
             raise InputValueError(f"size: got {size}, expected a height and a width of 1 pixel or more.")
-        self.size = tuple(size)
+        self.size: tuple[int, int] = (size[0], size[1])
         self.aligned = aligned
         self._images = [_as_picture(image) for image in images]
         self._random = np.random.default_rng(seed)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, Image, IterableDataset, Value
+from datasets import Image, Value
 
 from ...errors import ImageReadingError, InputValueError
 from .tree import Tree, read_file
@@ -31,7 +32,7 @@ class Split(Protocol):
         box_format: of the objects' boxes, where the layout knows it.
     """
 
-    features: Features
+    features: datasets.Features
     num_rows: int | None
     num_files: int
     box_format: str | None
@@ -81,12 +82,17 @@ class ListedSplit:
         tree: Tree,
         names: Sequence[str],
         columns: Mapping[str, Sequence[Any]],
-        features: Features,
+        features: datasets.Features,
         box_format: str | None = None,
     ) -> None:
-        self.tree, self.names, self.columns, self.features = tree, names, columns, features
-        self.num_rows, self.num_files, self.box_format = len(names), 1, box_format
-        self.image_column = next(name for name, kind in features.items() if isinstance(kind, Image))
+        self.tree: Tree = tree
+        self.names: Sequence[str] = names
+        self.columns: Mapping[str, Sequence[Any]] = columns
+        self.features: datasets.Features = features
+        self.num_rows: int | None = len(names)
+        self.num_files: int = 1
+        self.box_format: str | None = box_format
+        self.image_column: str = next(name for name, kind in features.items() if isinstance(kind, Image))
 
     def num_parts(self, file: int) -> int:
         """Return how many parts a file has."""
@@ -139,15 +145,17 @@ class ParquetSplit:
     """
 
     def __init__(self, paths: Sequence[Path], image_column: str) -> None:
-        self.paths, self.num_files, self.box_format = paths, len(paths), None
+        self.paths: Sequence[Path] = paths
+        self.num_files: int = len(paths)
+        self.box_format: str | None = None
         schema = pq.read_schema(paths[0])
         for path in paths[1:]:
             if pq.read_schema(path).remove_metadata() != schema.remove_metadata():
                 raise InputValueError(
                     f"SOURCE: {path.name} has other columns than {paths[0].name}; give files of one dataset."
                 )
-        self.features = with_images(_features_of(schema), image_column)
-        self.num_rows = sum(pq.read_metadata(path).num_rows for path in paths)
+        self.features: datasets.Features = with_images(_features_of(schema), image_column)
+        self.num_rows: int | None = sum(pq.read_metadata(path).num_rows for path in paths)
 
     def name_of(self, row: int) -> str | None:
         """Return the name of the file that a row came from, where there is one."""
@@ -206,19 +214,19 @@ def _rows_at_once(group: pq.RowGroupMetaData) -> int:
     return max(1, min(_PART_ROWS, int(_BATCH_BYTES / max(1.0, mean))))
 
 
-def _features_of(schema: pa.Schema) -> Features:
+def _features_of(schema: pa.Schema) -> datasets.Features:
     """Read the features; metadata that are no features of `datasets` are passed over."""
     try:
-        return Features.from_arrow_schema(schema)
+        return datasets.Features.from_arrow_schema(schema)
     except Exception:  # whatever somebody wrote into the metadata
-        return Features.from_arrow_schema(schema.remove_metadata())
+        return datasets.Features.from_arrow_schema(schema.remove_metadata())
 
 
-def with_images(features: Features, image_column: str) -> Features:
+def with_images(features: datasets.Features, image_column: str) -> datasets.Features:
     """Take files' bytes, as other programs write them to Parquet, for pictures."""
     feature = features.get(image_column)
     is_file = feature == Value("binary") or (isinstance(feature, dict) and "bytes" in feature)
-    return Features({**features, image_column: Image()}) if is_file else features
+    return datasets.Features({**features, image_column: Image()}) if is_file else features
 
 
 class StreamSplit:
@@ -230,15 +238,18 @@ class StreamSplit:
         repo_id: that it comes from.
     """
 
-    def __init__(self, stream: IterableDataset, image_column: str, repo_id: str) -> None:
+    def __init__(self, stream: datasets.IterableDataset, image_column: str, repo_id: str) -> None:
         if stream.features is None:
             stream = stream._resolve_features()
-        self.features = with_images(stream.features, image_column)
-        self.stream, self.image_column, self.repo_id = stream, image_column, repo_id
-        self.num_files, self.box_format = stream.num_shards, None
+        self.features: datasets.Features = with_images(stream.features, image_column)
+        self.stream: datasets.IterableDataset = stream
+        self.image_column: str = image_column
+        self.repo_id: str = repo_id
+        self.num_files: int = stream.num_shards
+        self.box_format: str | None = None
         known = (stream.info.splits or {}).get(str(stream.split))
-        self.num_rows = known.num_examples if known is not None and known.num_examples else None
-        self._file: tuple[int, IterableDataset] | None = None
+        self.num_rows: int | None = known.num_examples if known is not None and known.num_examples else None
+        self._file: tuple[int, datasets.IterableDataset] | None = None
         self._reader: tuple[tuple[int, tuple[str, ...]], _Reader] | None = None
 
     def name_of(self, row: int) -> str | None:
@@ -283,13 +294,15 @@ class StreamSplit:
             if reader.place == number + 1 and not reader.holds_files:
                 return
 
-    def _opened(self, file: int) -> IterableDataset:
+    def _opened(self, file: int) -> datasets.IterableDataset:
         """Open one file, cut into row groups if its format has such."""
         if self._file is None or self._file[0] != file:
             self._file = (file, self.stream.shard(num_shards=self.num_files, index=file).reshard())
         return self._file[1]
 
-    def _undecoded(self, stream: IterableDataset, columns: Sequence[str]) -> IterableDataset:
+    def _undecoded(
+        self, stream: datasets.IterableDataset, columns: Sequence[str]
+    ) -> datasets.IterableDataset:
         stream = stream.with_format(None).select_columns(list(columns))
         feature = self.features.get(self.image_column)
         return (
@@ -310,7 +323,7 @@ class StreamSplit:
 class _Reader:
     """Go forward in a stream, batch by batch, and begin again only to go back."""
 
-    def __init__(self, stream: IterableDataset, image_column: str) -> None:
+    def __init__(self, stream: datasets.IterableDataset, image_column: str) -> None:
         self.stream, self.image_column = stream, image_column
         self.place, self.holds_files = 0, False
         self._batches: Iterator[Batch] | None = None

@@ -92,7 +92,8 @@ class FolderTree:
     """A folder of this machine."""
 
     def __init__(self, root: Path, *, follow_links: bool = False) -> None:
-        self.root, self._real, self._follow = root, Path(os.path.realpath(root)), follow_links
+        self.root: Path = root
+        self._real, self._follow = Path(os.path.realpath(root)), follow_links
         self.odd: dict[str, str] = {}
         self._outside: list[str] = []
         found = sorted(self._walk("", (str(self._real),)))
@@ -101,8 +102,8 @@ class FolderTree:
                 f"SOURCE: {len(self._outside)} links in {root} lead outside of it, the first is "
                 f"{self._outside[0]}; add --follow-links if you trust who made the folder."
             )
-        self.names = tuple(name for name, _ in found)
-        self.identity = _hash(f"{root.absolute()}\0{name}\0{state}" for name, state in found)
+        self.names: tuple[str, ...] = tuple(name for name, _ in found)
+        self.identity: str = _hash(f"{root.absolute()}\0{name}\0{state}" for name, state in found)
 
     def _walk(self, folder: str, above: tuple[str, ...]) -> Iterable[tuple[str, str]]:
         with os.scandir(self.root / folder) as entries:
@@ -144,9 +145,13 @@ class ZipTree:
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path)
         members = [member for member in self._zip.infolist() if not member.is_dir()]
-        self.odd = {member.filename: "encrypted" for member in members if member.flag_bits & 1}
-        self.names = _safe_names(path, [member.filename for member in members if not member.flag_bits & 1])
-        self.identity = _hash([_state(path)])
+        self.odd: dict[str, str] = {
+            member.filename: "encrypted" for member in members if member.flag_bits & 1
+        }
+        self.names: tuple[str, ...] = _safe_names(
+            path, [member.filename for member in members if not member.flag_bits & 1]
+        )
+        self.identity: str = _hash([_state(path)])
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file."""
@@ -159,12 +164,14 @@ class TarTree:
     def __init__(self, path: Path) -> None:
         self._tar = tarfile.open(path)  # noqa: SIM115 - open for as long as the tree is
         members = [member for member in self._tar.getmembers() if not member.isdir()]
-        self.odd = {
+        self.odd: dict[str, str] = {
             member.name: "a link or a device in an archive" for member in members if not member.isfile()
         }
         self._members = {_plain(member.name): member for member in members if member.isfile()}
-        self.names = _safe_names(path, [_plain(member.name) for member in members if member.isfile()])
-        self.identity = _hash([_state(path)])
+        self.names: tuple[str, ...] = _safe_names(
+            path, [_plain(member.name) for member in members if member.isfile()]
+        )
+        self.identity: str = _hash([_state(path)])
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file."""

@@ -30,11 +30,13 @@ class Shards:
                 self._trees[path.name] = TarTree(path)
         if len(self._trees) < len(paths):
             raise InputValueError("SOURCE: two of the tar files have one name; rename one.")
-        self.names = tuple(f"{tar}/{name}" for tar, tree in self._trees.items() for name in tree.names)
-        self.odd = {
+        self.names: tuple[str, ...] = tuple(
+            f"{tar}/{name}" for tar, tree in self._trees.items() for name in tree.names
+        )
+        self.odd: dict[str, str] = {
             f"{tar}/{name}": why for tar, tree in self._trees.items() for name, why in tree.odd.items()
         }
-        self.identity = files_identity(paths)
+        self.identity: str = files_identity(paths)
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file."""
