@@ -221,7 +221,7 @@ def suffix_of_case(name: str) -> str:
 
 
 def is_voc(tree: Tree, pictures: Iterable[str]) -> bool:
-    """Whether there are XML files in a folder `Annotations`, or annotations beside pictures of their names."""
+    """Whether there are XML files in a folder `Annotations`, or beside pictures of their names."""
     files = _voc_files(tree.names, _bare(pictures))
     if not files or any("Annotations/" in file for file in files):
         return bool(files)
