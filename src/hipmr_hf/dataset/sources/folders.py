@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from ...errors import InputValueError
-from .listing import SPLIT_NAMES, Listing, SourceOptions, class_numbers, label_features, split_name
+from .kinds import SPLIT_NAMES
+from .listing import Listing, SourceOptions, class_numbers, label_features, split_name
 
 
 def list_folders(pictures: Iterable[str], options: SourceOptions) -> Listing:

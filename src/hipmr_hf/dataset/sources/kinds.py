@@ -1,4 +1,4 @@
-"""Which files are pictures, by their names or first bytes."""
+"""What names tell: which files are pictures, by them or their first bytes, and which folders are splits."""
 
 from __future__ import annotations
 
@@ -78,6 +78,13 @@ _SIGNATURES = (
     b"\xff\x4f\xff\x51",
 )
 _HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"hevc", b"msf1")
+
+# What folders of a split are called, and what the split is called then.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+}
 
 
 def suffix_of(name: str) -> str:

@@ -12,13 +12,7 @@ from datasets import ClassLabel
 
 from ...errors import InputValueError
 from ...layout import SPLIT_PATTERN
-
-# What folders of a split are called, and what the split is called then.
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-}
+from .kinds import SPLIT_NAMES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from ...errors import ImageReadingError, InputValueError
-from .listing import SPLIT_NAMES
+from .kinds import SPLIT_NAMES
 
 MAX_FILE_BYTES = 2**30
 """No picture file is larger; one that says so is a mistake or a trap."""
