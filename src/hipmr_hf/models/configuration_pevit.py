@@ -1,6 +1,6 @@
 """PEViT model configuration."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
@@ -73,7 +73,10 @@ class PEViTConfig(PreTrainedConfig):
     model_type = "pevit"
     # In evaluation Trainer hands `logits` alone to compute_metrics; the two heads behind them are not
     # predictions.
-    keys_to_ignore_at_inference: list[str] = ["cls_logits", "distillation_logits"]  # noqa: RUF012 - Trainer adds a list
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [
+        "cls_logits",
+        "distillation_logits",
+    ]  # Trainer adds a list
 
     hidden_size: int = 768
     num_hidden_layers: int = 12

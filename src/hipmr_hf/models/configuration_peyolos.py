@@ -1,6 +1,6 @@
 """PEYOLOS model configuration."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
@@ -61,7 +61,7 @@ class PEYolosConfig(PreTrainedConfig):
 
     model_type = "peyolos"
     # In evaluation Trainer gathers what is left: one row per image of `logits` and `pred_boxes`.
-    keys_to_ignore_at_inference: list[str] = [  # noqa: RUF012 - Trainer adds a list
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [  # Trainer adds a list
         "loss_dict",
         "last_hidden_state",
         "hidden_states",
