@@ -295,6 +295,17 @@ def test_xml_of_another_kind_beside_a_picture_is_no_annotation(tmp_path):
     assert opened(tmp_path).layout == "a folder of pictures"
 
 
+def test_what_a_mac_lays_beside_annotations_is_hidden(tmp_path):
+    picture(tmp_path / "JPEGImages" / "1.png")
+    for place, text in (("Annotations/1.xml", "<annotation/>"), ("__MACOSX/Annotations/._1.xml", "\0\5")):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(text)
+    source = opened(tmp_path)
+    assert source.layout == "Pascal VOC" and list(source.account.skipped["hidden"]) == [
+        "__MACOSX/Annotations/._1.xml"
+    ]
+
+
 def test_two_annotations_of_one_picture_are_refused(tmp_path):
     picture(tmp_path / "JPEGImages" / "1.png")
     for place in (tmp_path / "Annotations", tmp_path / "old" / "Annotations"):

@@ -13,7 +13,7 @@ from datasets import ClassLabel, List, Value
 
 from ...errors import ImageReadingError, InputValueError
 from .folders import split_by_folder
-from .kinds import suffix_of
+from .kinds import is_hidden, suffix_of
 from .listing import Listing, split_in, split_name
 from .tree import Tree, read_file
 
@@ -221,7 +221,7 @@ def suffix_of_case(name: str) -> str:
 
 
 def is_voc(tree: Tree, pictures: Iterable[str]) -> bool:
-    """Whether there are XML files in a folder `Annotations`, or beside pictures of their names."""
+    """Whether there are XML files in a folder `Annotations`, or annotations beside pictures."""
     files = _voc_files(tree.names, _bare(pictures))
     if not files or any("Annotations/" in file for file in files):
         return bool(files)
@@ -274,6 +274,7 @@ def _voc_files(names: Iterable[str], bare: Mapping[str, str]) -> list[str]:
         name
         for name in names
         if name.endswith(".xml")
+        and not is_hidden(name)
         and (re.search(r"(^|/)Annotations/[^/]+$", name) or name.removesuffix(".xml") in bare)
     ]
 
