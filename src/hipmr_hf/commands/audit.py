@@ -138,7 +138,7 @@ def _told(audit: "SettingsAudit") -> list[str]:
     return [
         f"{audit.name}: grade {audit.grade.letter} (A to F; F: the picture is back)",
         f"  Largest leak: {leak or 'none beyond twice chance'}",
-        f"  Why the grade: {audit.grade.reason}",
+        *[f"  Why the grade: {audit.grade.reason}"] * (audit.grade.reason != leak),
         *(f"  - {words}" for words in audit.sentences if words not in (leak, audit.grade.reason)),
         f"  {audit.advice}",
     ]

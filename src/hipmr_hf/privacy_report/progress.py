@@ -24,7 +24,7 @@ class Progress:
 
     def start(self, name: str) -> None:
         """Say that the next attacker begins."""
-        self._bar.set_description(name, refresh=False)
+        self._bar.set_description_str(name, refresh=False)
         self._move_to(self._begun)
         self._begun += 1
 
