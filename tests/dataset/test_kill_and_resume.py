@@ -127,3 +127,26 @@ def _is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def test_a_kill_while_the_account_is_written_leaves_nothing_beside_the_output(plain, tmp_path):
+    code = """
+import os, signal, sys
+import hipmr_hf.files as files
+from hipmr_hf.cli import main
+
+flush = files.flush
+def killed(path):
+    if "account" in path.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    flush(path)
+
+if sys.argv[1] == "killed":
+    files.flush = killed
+sys.exit(main(sys.argv[2:]))
+"""
+    command = ["encrypt", str(plain), "--image-size", "32", "--patch-size", "8", "--output-dir", "out"]
+    for what, expected in ("killed", -signal.SIGKILL), ("whole", 0):
+        run = subprocess.run([sys.executable, "-c", code, what, *command], cwd=tmp_path, check=False)
+        assert run.returncode == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.account.json", plain.name]

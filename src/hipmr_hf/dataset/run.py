@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from .parts import Part
 from .pieces import count_parts, encrypt_part, look_for_leaks, notes_of, piece_path
 from .rows import RowEncryptionError
 from .source import DamagedSourceError, PlainSource, source_path
-from .sources.account import account_path
+from .sources.account import ACCOUNT, account_path
 from .sources.listing import SourceOptions
 from .unfinished import check_is_free_or_unfinished, is_complete, unfinished_folder
 
@@ -124,7 +125,8 @@ def encrypt_source(
             )
             save_card(card, result)
             _inspect(pool, result, keyed.key)
-            plain.account.save(account_path(output_dir))
+            # Written in the run's own folder: what a kill leaves of it goes with that.
+            os.replace(plain.account.save(work / ACCOUNT), account_path(output_dir))
             put_in_place(result, output_dir)
         if on_complete is not None:
             on_complete(output_dir)

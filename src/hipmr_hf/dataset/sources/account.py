@@ -11,6 +11,8 @@ from typing import Any
 
 from ...files import PRIVATE_FILE, whole_file
 
+ACCOUNT = "account.json"  # in the folder of an unfinished run
+
 # What stands in a reason that a reader of pictures gives, and what it comes to.
 _KINDS = {
     "smaller than one patch": "smaller than a patch",
