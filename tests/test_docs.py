@@ -11,7 +11,14 @@ import hipmr_hf
 
 ROOT = Path(__file__).resolve().parent.parent
 API = ROOT / "docs" / "api"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("[be]*/README.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("[be]*/README.md"),
+        *ROOT.glob("clients/*/README.md"),
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+)
 
 
 def anchors(page: Path) -> set[str]:

@@ -17,6 +17,9 @@ PUBLISHED = (
     "docs/**/*.css",
     "examples/**/*",
     "benchmarks/*.md",
+    "clients/browser/*.md",
+    "clients/browser/*.ts",
+    "tests/vectors/*.json",
 )
 
 
