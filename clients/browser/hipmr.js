@@ -493,8 +493,11 @@ function opaque({ data, width, height }) {
 
 function overWhite(rgba, rgb, o) {
   for (let i = 0; i < rgba.length; i += 4, o += 3) {
-    const alpha = rgba[i + 3], rest = 255 * (255 - alpha) + 127;
-    for (let c = 0; c < 3; c++) rgb[o + c] = alpha === 255 ? rgba[i + c] : (rgba[i + c] * alpha + rest) / 255;
+    const alpha = rgba[i + 3];
+    rgb[o] = rgba[i];
+    rgb[o + 1] = rgba[i + 1];
+    rgb[o + 2] = rgba[i + 2];
+    if (alpha < 255) for (let c = o; c < o + 3; c++) rgb[c] = (rgb[c] * alpha + 255 * (255 - alpha) + 127) / 255;
   }
 }
 
@@ -650,7 +653,7 @@ function gifFrames(bytes) {
 
 /** Read a bitmap strip by strip, at scale 1: a phone's canvas holds fewer pixels than its camera takes. */
 async function readBitmap(bitmap, stored) {
-  const { width, height } = bitmap, rows = max(32, floor(2 ** 22 / width)), data = new Uint8Array(3 * width * height);
+  const { width, height } = bitmap, rows = max(32, min(height, floor(2 ** 22 / width))), data = new Uint8Array(3 * width * height);
   if (width * height > MAX_PIXELS) refuse("image", `${width}x${height}`, `at most ${MAX_PIXELS} pixels`);
   const canvas = globalThis.OffscreenCanvas ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
   canvas.width = max(32, width);
