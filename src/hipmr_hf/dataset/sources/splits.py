@@ -169,9 +169,8 @@ class ParquetSplit:
         """Read the rows of a part, pictures undecoded."""
         group, first, last = self._parts(file)[number]
         place = 0
-        with pq.ParquetFile(
-            self.paths[file], pre_buffer=False
-        ) as opened:  # else what was read stays in memory
+        # Mapped, since a page may be as large as its row group; without pre_buffer, for that keeps what was read.
+        with pq.ParquetFile(self.paths[file], pre_buffer=False, memory_map=True) as opened:
             rows = _rows_at_once(opened.metadata.row_group(group))
             options = {"batch_size": rows, "row_groups": [group], "columns": list(columns)}
             for batch in opened.iter_batches(**options):
@@ -210,8 +209,16 @@ def _without_path(value: Any) -> Any:
 
 
 def _rows_at_once(group: pq.RowGroupMetaData) -> int:
+    """Bound the bytes of the rows that are read together, also where a value that repeats is stored once."""
     mean = group.total_byte_size / max(1, group.num_rows)
-    return max(1, min(_PART_ROWS, int(_BATCH_BYTES / max(1.0, mean))))
+    stored_once = max((_dictionary_bytes(group.column(i)) for i in range(group.num_columns)), default=0)
+    return max(1, min(_PART_ROWS, int(_BATCH_BYTES / max(1.0, mean, stored_once))))
+
+
+def _dictionary_bytes(column: pq.ColumnChunkMetaData) -> int:
+    if not column.has_dictionary_page:
+        return 0
+    return column.data_page_offset - column.dictionary_page_offset
 
 
 def _features_of(schema: pa.Schema) -> datasets.Features:
