@@ -52,7 +52,8 @@ def test_the_settings_go_along_and_choose_what_they_imply(
     encryption.save_pretrained(tmp_path / "data")
     assert run(vit, "--encryption", tmp_path / "data", "--output-dir", tmp_path / "out") == 0
     shown = capsys.readouterr()
-    assert "random weights: train the checkpoint" in shown.out
+    assert ("random weights: train the checkpoint" in shown.out) == (position == "reference")
+    assert ("resized from 16 to 8 pixels" in shown.out) == (patch_size == 8)
     assert Encryption.from_pretrained(tmp_path / "out") == encryption
     config = AutoModelForImageClassification.from_pretrained(tmp_path / "out").config
     assert (config.position_encoding, config.patch_size) == (position, patch_size)

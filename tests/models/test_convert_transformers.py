@@ -19,7 +19,10 @@ from hipmr_hf.models import (
     PEViTForImageClassificationWithTeacher,
     PEViTImageProcessorPil,
 )
-from hipmr_hf.models.convert_transformers import load_pevit_from_transformers
+from hipmr_hf.models.convert_transformers import (
+    convert_transformers_state_dict,
+    load_pevit_from_transformers,
+)
 
 SIZES = {
     "hidden_size": 16,
@@ -71,18 +74,36 @@ def test_positions_give_way_to_the_reference_encoding(tmp_path):
     random_weights(ViTForImageClassification, ViTConfig(**SIZES)).save_pretrained(tmp_path)
     model, _, report = load_pevit_from_transformers(str(tmp_path))
     assert model.config.position_encoding == "reference"
-    assert report.dropped == ("vit.embeddings.position_embeddings",)
+    assert report.dropped == () and "vit.embeddings.position_embeddings" in report.taken
     assert report.new and all(".reference_encoding." in name for name in report.new)
+
+
+@pytest.mark.parametrize("encoding", ["none", "reference"])
+def test_averaged_positions_lose_the_places_and_nothing_else(encoding):
+    """Of a distilled DeiT, whose positions have rows for two tokens, in float64."""
+    source = random_weights(DeiTForImageClassificationWithTeacher, DeiTConfig(**SIZES)).double()
+    model, _ = convert_transformers_state_dict(source.state_dict(), source.config, position_encoding=encoding)
+    positions = source.deit.embeddings.position_embeddings
+    positions.data[:, 2:] = positions.data[:, 2:].mean(dim=1, keepdim=True)
+    with torch.no_grad():
+        ours, theirs = model(PIXELS.double()).logits, source(PIXELS.double()).logits
+    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+
+
+def test_in_float64_a_vit_is_the_same_to_the_last_digits():
+    source = random_weights(ViTForImageClassification, ViTConfig(**SIZES)).double()
+    model, _ = convert_transformers_state_dict(
+        source.state_dict(), source.config, position_encoding="absolute"
+    )
+    with torch.no_grad():
+        ours, theirs = model(PIXELS.double()).logits, source(PIXELS.double()).logits
+    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
 
 
 def test_a_model_without_a_head_gets_a_new_one(tmp_path):
     ViTModel(ViTConfig(**SIZES)).save_pretrained(tmp_path)
     _, _, report = load_pevit_from_transformers(str(tmp_path), position_encoding="none")
-    assert set(report.dropped) == {
-        "vit.embeddings.position_embeddings",
-        "vit.pooler.dense.weight",
-        "vit.pooler.dense.bias",
-    }
+    assert set(report.dropped) == {"vit.pooler.dense.weight", "vit.pooler.dense.bias"}
     assert report.new == ("classifier.weight", "classifier.bias")
 
 
@@ -101,7 +122,7 @@ def test_the_command_lists_what_became_of_the_tensors(tmp_path, capsys):
     ViTForImageClassification(ViTConfig(**SIZES)).save_pretrained(tmp_path / "vit")
     assert main(["convert", str(tmp_path / "vit"), "--output-dir", str(tmp_path / "pevit")]) == 0
     printed = capsys.readouterr().out
-    assert "dropped: 1\n    vit.embeddings.position_embeddings\nnew: 5\n" in printed
+    assert "dropped: 0\nnew: 5\n" in printed and "Positions averaged: every patch" in printed
     loaded = AutoModelForImageClassification.from_pretrained(tmp_path / "pevit")
     assert type(loaded) is PEViTForImageClassification
     assert PEViTImageProcessorPil.from_pretrained(tmp_path / "pevit").patch_size == 4
@@ -126,5 +147,5 @@ def test_other_models_are_refused(tmp_path, capsys):
     YolosForObjectDetection(YolosConfig(**sizes, image_size=[16, 16])).save_pretrained(tmp_path / "yolos")
     assert main(["convert", str(tmp_path / "yolos"), "--output-dir", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "is of model type 'yolos', allowed are 'vit' and 'deit'" in error
+    assert "is of model type 'yolos', allowed are 'vit', 'deit', 'dinov2' and" in error
     assert not list(tmp_path.glob("*out*"))

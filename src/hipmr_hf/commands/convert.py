@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--architecture",
         choices=tuple(_CONVERTERS),
         default="pevit",
-        help="pevit, from a ViT or DeiT; or peyolos, from these, a PEViT or a YOLOS. Default: pevit.",
+        help="pevit, from a ViT, DeiT or DINOv2; or peyolos, from these, a PEViT or a YOLOS. Default: pevit.",
     )
     parser.add_argument(
         "--encryption",
@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--position-encoding",
         choices=("reference", "none", "absolute"),
-        help="For a ViT or DeiT that becomes a PEViT: what takes the place of its positions. Default: "
-        "reference, for shuffled patches; absolute keeps them, for mixed-up images, as --encryption tells.",
+        help="For what becomes a PEViT: reference and none average its positions; absolute keeps them. "
+        "Default: reference, for shuffled patches; absolute, for mixed-up images, as --encryption tells.",
     )
     parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the checkpoint.")
 
@@ -86,6 +86,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{kind}: {len(names)}")
         if kind != "taken":
             print("".join(f"    {name}\n" for name in names), end="")
+    for note in report.notes:
+        print(f"{note[0].upper()}{note[1:]}.")
     _save(output_dir, model, processor, encryption)
     print(f"Checkpoint: {output_dir}")
     if report.new:

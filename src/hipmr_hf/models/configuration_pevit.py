@@ -51,6 +51,8 @@ class PEViTConfig(PreTrainedConfig):
             treats them like every linear layer.
         use_distillation_token (`bool`, defaults to `False`): Whether a distillation token follows the class
             token. [`PEViTForImageClassificationWithTeacher`] sets it.
+        num_register_tokens (`int`, defaults to 0): Learned tokens without a meaning of their own that stand
+            before the patches, as DINOv2 with registers has.
         distillation_type (`str`, defaults to `"hard"`): Loss on the teacher's logits: `"hard"`
             (cross-entropy at its best class), `"soft"` (Kullback-Leibler divergence) or `"none"`.
         distillation_alpha (`float`, defaults to 0.5): Share of the distillation loss in the whole loss, in
@@ -97,6 +99,7 @@ class PEViTConfig(PreTrainedConfig):
     patch_embedding: Literal["linear", "nonlinear", "invariant"] = "linear"
     patch_embedding_initializer: Literal["default", "truncated_normal"] = "default"
     use_distillation_token: bool = False
+    num_register_tokens: int = 0
     distillation_type: Literal["hard", "soft", "none"] = "hard"
     distillation_alpha: float | int = 0.5
     distillation_tau: float | int = 3.0
@@ -158,6 +161,8 @@ class PEViTConfig(PreTrainedConfig):
         for name in (*names, "num_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive integer, got {getattr(self, name)}.")
+        if self.num_register_tokens < 0:
+            raise ValueError(f"`num_register_tokens` must not be negative, got {self.num_register_tokens}.")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"`hidden_size` must be a multiple of `num_attention_heads`, got {self.hidden_size} and "

@@ -55,17 +55,19 @@ class ConversionReport:
         taken: Names in the published state dict that were carried over.
         dropped: Names in it that the model has no place for.
         new: Names in the model that the state dict did not fill; they keep their random initialisation.
+        notes: What was done to tensors that were taken, in words: folded, resized, averaged.
     """
 
     taken: tuple[str, ...]
     dropped: tuple[str, ...]
     new: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{len(self.taken)} tensors taken"]
         for verb, names in (("dropped", self.dropped), ("new, randomly initialised", self.new)):
             lines.append(f"{len(names)} {verb}" + (f": {', '.join(names)}" if names else ""))
-        return "; ".join(lines)
+        return "; ".join([*lines, *self.notes])
 
 
 def load_state_dict(checkpoint: str | Path) -> dict[str, torch.Tensor]:

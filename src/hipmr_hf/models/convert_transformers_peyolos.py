@@ -93,6 +93,11 @@ def convert_to_peyolos(
     ((4, 6), ('embeddings.patch_embeddings.projection.weight',), 'peyolos.embeddings.detection_tokens')
     """
     _check_model_type(source.config.model_type)
+    if getattr(source.config, "num_register_tokens", 0):
+        raise ConversionError(
+            f"The source has {source.config.num_register_tokens} register tokens, and a detector has no "
+            "place for them; start from a checkpoint without registers."
+        )
     settings = {name: getattr(source.config, name) for name in SHARED_SETTINGS}
     if source.config.model_type == "yolos":
         settings |= {name: getattr(source.config, name) for name in _YOLOS_SETTINGS}

@@ -119,9 +119,9 @@ class PEViTReferenceEncoding(nn.Module):
 
 
 class PEViTEmbeddings(nn.Module):
-    """Builds the sequence [cls; (dist;) patches].
+    """Builds the sequence [cls; (dist;) (registers;) patches].
 
-    cls and dist get no reference encoding; absolute positions have rows of their own for them.
+    cls, dist and registers get no reference encoding; absolute positions have rows of their own for them.
     """
 
     def __init__(self, config: PEViTConfig):
@@ -130,11 +130,15 @@ class PEViTEmbeddings(nn.Module):
         self.position_grid: tuple[int, int] = config.position_grid
         self.cls_token: nn.Parameter = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
         self.distillation_token: nn.Parameter | None = None
+        self.register_tokens: nn.Parameter | None = None
         self.reference_encoding: PEViTReferenceEncoding | None = None
         self.position_embeddings: nn.Parameter | None = None
         if config.use_distillation_token:
             self.distillation_token = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
-        self.num_prefix_tokens = 2 if config.use_distillation_token else 1
+        if config.num_register_tokens:
+            shape = (1, config.num_register_tokens, config.hidden_size)
+            self.register_tokens = nn.Parameter(torch.zeros(shape))
+        self.num_prefix_tokens = 1 + config.use_distillation_token + config.num_register_tokens
         self.patch_embeddings: PEViTPatchEmbeddings = build_patch_embeddings(config)
         if config.position_encoding == "reference":
             self.reference_encoding = PEViTReferenceEncoding(config)
@@ -144,12 +148,14 @@ class PEViTEmbeddings(nn.Module):
         self.dropout: nn.Dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(batch, channels, height, width) to (batch, 1 or 2 + num_patches, hidden_size)."""
+        """(batch, channels, height, width) to (batch, num_prefix_tokens + num_patches, hidden_size)."""
         features = self.patch_embeddings(pixel_values)
         patches = features.flatten(2).transpose(1, 2)  # (batch, num_patches, hidden_size)
         prefix = self.cls_token
         if self.distillation_token is not None:
             prefix = torch.cat((prefix, self.distillation_token), dim=1)
+        if self.register_tokens is not None:
+            prefix = torch.cat((prefix, self.register_tokens), dim=1)
         if self.reference_encoding is not None:
             patches = self.reference_encoding(patches)
         if self.position_embeddings is not None:
@@ -161,7 +167,7 @@ class PEViTEmbeddings(nn.Module):
         return self.dropout(torch.cat((prefix.expand(patches.shape[0], -1, -1), patches), dim=1))
 
     def resize_positions(self, rows: int, columns: int) -> torch.Tensor:
-        """Positions (1, 1 or 2 + rows * columns, hidden_size) of a grid of patches, resized bicubically."""
+        """Positions (1, num_prefix_tokens + rows * columns, hidden_size) of a grid, resized bicubically."""
         if (rows, columns) == self.position_grid:
             return self.position_embeddings
         prefix, grid = self.position_embeddings.tensor_split([self.num_prefix_tokens], dim=1)

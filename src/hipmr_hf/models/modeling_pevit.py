@@ -62,7 +62,8 @@ class PEViTPreTrainedModel(PreTrainedModel):
                 self._init_like_pytorch(module.fc1)
                 self._init_like_pytorch(module.fc2)
         elif isinstance(module, PEViTEmbeddings):
-            for token in (module.cls_token, module.distillation_token, module.position_embeddings):
+            tokens = (module.cls_token, module.distillation_token, module.register_tokens)
+            for token in (*tokens, module.position_embeddings):
                 if token is not None:
                     init.trunc_normal_(token, std=std)
 
@@ -89,7 +90,7 @@ class PEViTPreTrainedModel(PreTrainedModel):
     def no_weight_decay(self) -> set[str]:
         """Names of the parameters that the recipe trains without weight decay.
 
-        These are biases, layer norms, the class token and absolute positions. `reference` and
+        These are biases, layer norms, the class token, registers and absolute positions. `reference` and
         `distillation_token` do decay, as in the published program. Call it on the model itself, before any
         wrapper changes the names.
 
@@ -97,7 +98,7 @@ class PEViTPreTrainedModel(PreTrainedModel):
         >>> sorted(model.no_weight_decay())[:2]
         ['embeddings.cls_token', 'embeddings.patch_embeddings.projection.bias']
         """
-        exempt = ("cls_token", "position_embeddings")
+        exempt = ("cls_token", "register_tokens", "position_embeddings")
         return {name for name, weight in self.named_parameters() if weight.ndim <= 1 or name.endswith(exempt)}
 
 
@@ -135,10 +136,10 @@ class PEViTModel(PEViTPreTrainedModel):
             kwargs: `output_hidden_states`, `output_attentions` (needs eager attention), `return_dict`.
 
         Returns:
-            `last_hidden_state` (batch, 1 or 2 + num_patches, hidden_size), after the final layer norm, in
-            the order class token, distillation token if there is one, patches; and `pooler_output` (batch,
-            hidden_size), the class token's row of it: unlike ViT there is no dense layer behind it, because
-            the published model has none.
+            `last_hidden_state` (batch, 1 or 2 + registers + num_patches, hidden_size), after the final layer
+            norm, in the order class token, distillation token and registers if there are any, patches; and
+            `pooler_output` (batch, hidden_size), the class token's row of it: unlike ViT there is no dense
+            layer behind it, because the published model has none.
 
         Raises:
             ValueError: If `pixel_values` is missing, has another number of channels, or is not whole patches.
