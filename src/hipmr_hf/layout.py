@@ -1,6 +1,8 @@
 """Names in a published folder or checkpoint, which stored data depend on: they are typed here alone."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -14,6 +16,8 @@ SPLIT_PATTERN = re.compile(r"\w+(\.\w+)*")
 
 IMAGE_COLUMN = "image"
 OBJECTS_COLUMN = "objects"
+MASK_COLUMN = "mask"
+"""Maps of classes leave under this name, so that everybody knows which column of pictures is none."""
 NONCE_COLUMN = "nonce"
 DEFAULT_KEEP_COLUMNS = ("label", OBJECTS_COLUMN)
 
@@ -41,6 +45,32 @@ def split_of(shard: str) -> str | None:
     """
     match = SHARD_PATTERN.fullmatch(shard)
     return match["split"] if match else None
+
+
+def image_columns(features: Mapping[str, Any]) -> list[str]:
+    """Return the columns of pictures; beside another one, `mask` holds maps of classes and is none.
+
+    Example:
+
+        >>> from datasets import Image, Value
+        >>> image_columns({"image": Image(), "mask": Image(), "label": Value("int64")})
+        ['image']
+    """
+    found = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
+    return [name for name in found if name != MASK_COLUMN] or found
+
+
+def has_masks(features: Mapping[str, Any]) -> bool:
+    """Whether one of the columns holds maps of classes.
+
+    Example:
+
+        >>> from datasets import Image
+        >>> has_masks({"image": Image(), "mask": Image()}), has_masks({"mask": Image()})
+        (True, False)
+    """
+    is_image = type(features.get(MASK_COLUMN)).__name__ == "Image"
+    return is_image and MASK_COLUMN not in image_columns(features)
 
 
 def key_id_in(card: str) -> str | None:

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForImageClassification
+from PIL import Image
+from transformers import AutoModelForImageClassification, AutoModelForSemanticSegmentation, pipeline
 
 import hipmr_hf.models
 from hipmr_hf.models import (
     PEViTConfig,
     PEViTForImageClassification,
     PEViTForImageClassificationWithTeacher,
+    PEViTForSemanticSegmentation,
     PEViTImageProcessorPil,
 )
 
@@ -114,9 +116,61 @@ def test_with_the_package_installed_its_own_code_wins_silently(tmp_path, trust, 
 
 
 def test_travelling_files_import_only_each_other():
-    for name in (*TRAVELLING, "image_processing_pevit"):
+    for name in (*TRAVELLING, "image_processing_pevit", "segmentation_pevit"):
         source = (MODULES / f"{name}.py").read_text()
         # The pattern of transformers.dynamic_module_utils, which also matches inside docstrings.
         siblings = re.findall(r"^\s*from\s+\.(\S+)\s+import", source, flags=re.MULTILINE)
         assert set(siblings) <= set(TRAVELLING), name
         assert not re.search(r"^\s*(import|from)\s+hipmr_hf", source, flags=re.MULTILINE), name
+
+
+def test_checkpoints_segment_with_and_without_the_package(tmp_path):
+    """`pipeline("image-segmentation")`, and the backbone's `pipeline("image-feature-extraction")`."""
+    torch.manual_seed(0)
+    config = tiny_config(position_encoding="absolute", image_size=(16, 24), id2label=dict(enumerate("abcde")))
+    model, processor = PEViTForSemanticSegmentation(config).eval(), PEViTImageProcessorPil(patch_size=8)
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    picture.save(tmp_path / "encrypted.png")
+    folder = str(tmp_path / "model")
+    assert type(AutoModelForSemanticSegmentation.from_pretrained(folder)) is PEViTForSemanticSegmentation
+    here = {
+        "masks": {
+            one["label"]: np.asarray(one["mask"])
+            for one in pipeline("image-segmentation", model=folder, device="cpu")(picture)
+        },
+        "features": np.asarray(pipeline("image-feature-extraction", model=folder, device="cpu")(picture)),
+        "pooled": np.asarray(
+            pipeline("image-feature-extraction", model=folder, device="cpu")(picture, pool=True)
+        ),
+    }
+    with torch.no_grad():
+        inputs = processor(picture, return_tensors="pt")
+        logits, hidden = model(**inputs).logits, model.pevit(**inputs)
+    classes = logits[0].argmax(dim=0).numpy()
+    assert sorted(here["masks"]) == [model.config.id2label[i] for i in np.unique(classes)]
+    for label, mask in here["masks"].items():
+        np.testing.assert_array_equal(mask == 255, classes == "abcde".index(label))
+    np.testing.assert_allclose(here["features"], hidden.last_hidden_state, atol=1e-5)
+    np.testing.assert_allclose(here["pooled"], hidden.pooler_output, atol=1e-5)
+    code = """
+    import numpy as np
+    from PIL import Image
+    from transformers import pipeline
+    folder, picture = f"{sys.argv[1]}/model", Image.open(f"{sys.argv[1]}/encrypted.png")
+    arguments = {"model": folder, "device": "cpu", "trust_remote_code": True}
+    masks = pipeline("image-segmentation", **arguments)(picture)
+    extract = pipeline("image-feature-extraction", **arguments)
+    assert type(extract.model).__module__.startswith("transformers_modules.")
+    np.savez(f"{sys.argv[1]}/theirs.npz", features=extract(picture), pooled=extract(picture, pool=True),
+             **{one["label"]: one["mask"] for one in masks})
+    """
+    run_without_the_package(code, tmp_path / "home", tmp_path)
+    with np.load(tmp_path / "theirs.npz") as theirs:
+        assert set(theirs) == {"features", "pooled", *here["masks"]}
+        for label, mask in here["masks"].items():
+            np.testing.assert_array_equal(theirs[label], mask)
+        for name in ("features", "pooled"):
+            np.testing.assert_allclose(theirs[name], here[name], atol=1e-5)

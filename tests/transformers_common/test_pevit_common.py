@@ -9,6 +9,7 @@ from hipmr_hf.models import (
     PEViTConfig,
     PEViTForImageClassification,
     PEViTForImageClassificationWithTeacher,
+    PEViTForSemanticSegmentation,
     PEViTImageProcessorPil,
     PEViTModel,
 )
@@ -23,6 +24,10 @@ modeling_common.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES = {
     **modeling_common.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
     "pevit": "PEViTForImageClassification",
     "pevit_distilled": "PEViTForImageClassificationWithTeacher",
+}
+modeling_common.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES = {
+    **modeling_common.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES,
+    "pevit": "PEViTForSemanticSegmentation",
 }
 
 
@@ -85,6 +90,7 @@ class PEViTAbsolutePositionsModelTester(PEViTModelTester):
 
 
 class PEViTAbsolutePositionsModelTest(PEViTModelTest):
+    all_model_classes = (PEViTModel, PEViTForImageClassification, PEViTForSemanticSegmentation)
     model_tester_class = PEViTAbsolutePositionsModelTester
 
 
@@ -123,7 +129,11 @@ class PEViTImageProcessingTester(image_processing_common.ImageProcessingTester):
         return self.num_channels, self.max_resolution, self.max_resolution
 
 
-class PEViTImageProcessingTest(image_processing_common.ImageProcessingTestMixin, unittest.TestCase):
+class PEViTImageProcessingTest(
+    image_processing_common.ImageProcessingTestMixin,
+    image_processing_common.PostProcessSemanticSegmentationTestMixin,
+    unittest.TestCase,
+):
     image_processor_tester_class = PEViTImageProcessingTester
 
     def test_new_models_require_torchvision_backend(self):

@@ -110,7 +110,11 @@ class PEYolosImageProcessingTester(image_processing_common.ImageProcessingTester
         return self.num_channels, self.max_resolution, self.max_resolution
 
 
-class PEYolosImageProcessingTest(image_processing_common.ImageProcessingTestMixin, unittest.TestCase):
+class PEYolosImageProcessingTest(
+    image_processing_common.ImageProcessingTestMixin,
+    image_processing_common.PostProcessSemanticSegmentationTestMixin,
+    unittest.TestCase,
+):
     image_processor_tester_class = PEYolosImageProcessingTester
 
     def test_new_models_require_torchvision_backend(self):

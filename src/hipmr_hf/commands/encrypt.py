@@ -89,6 +89,12 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
         metavar="NAME",
         help="Columns to publish beside the image, as they are. Default: label, objects.",
     )
+    group.add_argument(
+        "--mask-column",
+        metavar="NAME",
+        help="Column of maps of classes (masks), to publish beside the image, for --strategy mi; for a "
+        "folder with images/ and masks/ say mask. They follow the pictures, and show each scene's outline.",
+    )
     group.add_argument("--image-format", choices=("png", "jpeg", "webp"), default="png", help="Default: png.")
     group.add_argument("--jpeg-quality", type=int, default=95, metavar="1..100", help="Default: 95.")
     group.add_argument(
@@ -197,6 +203,7 @@ def _job(options: argparse.Namespace, key: "SecretKey | None") -> "EncryptionJob
         irreversible=options.irreversible,
         box_format=options.box_format,
         max_pixels=options.max_pixels,
+        mask_column=options.mask_column,
     )
     # With Ray a key never travels: each machine reads it.
     return dataclasses.replace(job, key=None) if options.engine == "ray" else job
@@ -218,6 +225,7 @@ def _source_options(options: argparse.Namespace) -> "SourceOptions":
         labels=options.labels,
         follow_links=options.follow_links,
         revision=options.revision,
+        mask_column=options.mask_column,
     )
 
 

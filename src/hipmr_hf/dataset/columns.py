@@ -9,7 +9,7 @@ from datasets import ClassLabel, Features, Image, LargeList, List, Value
 
 from ..encryption.boxes import published_fields
 from ..errors import InputTypeError, InputValueError
-from ..layout import DEFAULT_KEEP_COLUMNS, NONCE_COLUMN, OBJECTS_COLUMN
+from ..layout import DEFAULT_KEEP_COLUMNS, MASK_COLUMN, NONCE_COLUMN, OBJECTS_COLUMN
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -23,6 +23,7 @@ def check_columns(
     keep_columns: Sequence[str],
     *,
     with_nonce: bool,
+    mask_column: str | None = None,
 ) -> tuple[str, ...]:
     """Return the columns to keep, or tell what is wrong with them.
 
@@ -30,6 +31,7 @@ def check_columns(
         features: of the plain rows; None where they are unknown.
         encryption, image_column, keep_columns: as in `encrypt_dataset`.
         with_nonce: a nonce column will be written.
+        mask_column: as in `encrypt_dataset`.
 
     Raises:
         TypeError, ValueError: see `encrypt_dataset`.
@@ -41,6 +43,13 @@ def check_columns(
         )
     _check_image_column(features, image_column)
     kept = _existing_columns(features, keep_columns)
+    if mask_column is not None:
+        _check_masks(features, encryption, image_column, mask_column)
+        kept = tuple(name for name in kept if name != mask_column)
+        if MASK_COLUMN in kept:
+            raise InputValueError(
+                f"keep_columns: got {MASK_COLUMN!r}, the name that masks leave with; rename yours."
+            )
     if image_column in kept:
         raise InputValueError(
             f"keep_columns: got the image column {image_column!r}, which always leaves, but only encrypted; "
@@ -54,7 +63,8 @@ def check_columns(
         if name != OBJECTS_COLUMN and not _is_publishable(features[name]):
             raise InputValueError(
                 f"keep_columns: column {name!r} is {features[name]}, which can hold a plain picture; "
-                "allowed are numbers, text, labels, and lists and dicts of these. Leave it out."
+                "allowed are numbers, text, labels, and lists and dicts of these. Leave it out, or, if it "
+                f"holds maps of classes, say mask_column={name!r} (--mask-column {name})."
             )
     if OBJECTS_COLUMN in kept:
         _check_objects(features[OBJECTS_COLUMN], encryption)
@@ -92,6 +102,8 @@ def encrypted_features(plain: Features, function: RowEncryption) -> Features:
     """Return the features that come out; `datasets` must be told, since streaming cannot guess them."""
     features = {function.image_column: Image()}
     features |= {name: plain[name] for name in function.kept_columns}
+    if function.mask_column is not None:
+        features[MASK_COLUMN] = Image()
     if OBJECTS_COLUMN in function.kept_columns:
         features[OBJECTS_COLUMN] = _object_features(plain[OBJECTS_COLUMN])
     if function.key is not None:
@@ -121,6 +133,25 @@ def _is_publishable(feature: Any) -> bool:
     if isinstance(feature, (List, LargeList)):
         return _is_publishable(feature.feature)
     return isinstance(feature, ClassLabel) or (isinstance(feature, Value) and "binary" not in feature.dtype)
+
+
+def _check_masks(features: Features, encryption: Encryption, image_column: str, mask_column: str) -> None:
+    if encryption.strategy == "rs":
+        raise InputValueError(
+            "mask_column: masks mean nothing once the patches are shuffled (RandomShuffling), and would tell "
+            "where they stood; leave it out, or use MixingUp."
+        )
+    feature = features.get(mask_column)
+    if mask_column == image_column or not isinstance(feature, Image):
+        found = "the image column" if mask_column == image_column else feature or "not there"
+        raise InputValueError(
+            f"mask_column: {mask_column!r} is {found}, expected a second Image() column, of maps of classes; "
+            f"the columns are {list(features)}."
+        )
+    if image_column == MASK_COLUMN:
+        raise InputValueError(
+            f"image_column: got {MASK_COLUMN!r}, the name that masks leave with; rename that column."
+        )
 
 
 def _check_objects(feature: Any, encryption: Encryption) -> None:

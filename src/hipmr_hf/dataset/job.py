@@ -40,7 +40,7 @@ class EncryptionJob:
         keep_columns: as there; None keeps label and objects where they exist.
         shuffle_rows: put the rows of each split into random order.
         box_format: of the objects' boxes; None, as the source's layout has them, else COCO's.
-        max_pixels: as there.
+        max_pixels, mask_column: as there.
         irreversible: a key goes with settings that lose pixels on purpose: it repeats an encryption, and
             undoes none.
 
@@ -60,6 +60,7 @@ class EncryptionJob:
     box_format: str | None = None
     irreversible: bool = False
     max_pixels: int | None = None
+    mask_column: str | None = None
 
     def __post_init__(self) -> None:
         check_image_format(self.image_format, self.jpeg_quality)
@@ -97,13 +98,20 @@ class EncryptionJob:
             "boxes": self.box_format,
             "max_pixels": self.max_pixels,
             "pieces": _PIECES,
+            **({} if self.mask_column is None else {"masks": self.mask_column}),
         }
 
     def function_for(self, plain: Split) -> tuple[RowEncryption, Features]:
         """Return the function that encrypts rows of a split, and the features that come out."""
         keep = DEFAULT_KEEP_COLUMNS if self.keep_columns is None else self.keep_columns
-        with_nonce = self.key is not None
-        kept = check_columns(plain.features, self.encryption, self.image_column, keep, with_nonce=with_nonce)
+        kept = check_columns(
+            plain.features,
+            self.encryption,
+            self.image_column,
+            keep,
+            with_nonce=self.key is not None,
+            mask_column=self.mask_column,
+        )
         function = RowEncryption(
             self.encryption,
             self.image_column,
@@ -115,6 +123,7 @@ class EncryptionJob:
             count_rows=True,
             box_format=self.box_format or plain.box_format or "coco",
             max_pixels=self.max_pixels,
+            mask_column=self.mask_column,
         )
         features = encrypted_features(plain.features, function)
         if OBJECTS_COLUMN in features:

@@ -54,6 +54,7 @@ def encrypt_dataset(
     box_format: str = "coco",
     max_pixels: int | None = None,
     on_skip: OnSkip | None = None,
+    mask_column: str | None = None,
 ) -> AnyDataset:
     """Encrypt every image of a dataset; only the kept columns go along.
 
@@ -98,9 +99,14 @@ def encrypt_dataset(
             comes from a cache; in streaming, while the rows are read, for each batch that has some. A
             callback, since an attribute would be lost with the next transform and streaming has nothing to
             return yet.
+        mask_column: an `Image()` column of maps of classes (a gray value or palette number a pixel, 255 for
+            "none"), of the picture's size, for `MixingUp`. They follow their pictures and leave as "mask",
+            gray PNG files; see `encryption.masks.move_mask`. **They are published as they are**, and draw the
+            outline of what is in the scene.
 
     Returns:
-        A dataset of the same kind with the columns image_column, the kept ones and, with a key, "nonce".
+        A dataset of the same kind with the columns image_column, the kept ones and, if there are such,
+        "mask" and "nonce".
 
     Raises:
         RowEncryptionError: an image cannot be encrypted (a ValueError; it tells the row number and the
@@ -132,12 +138,17 @@ def encrypt_dataset(
         _check_no_transform(split)
     kept = {
         name: check_columns(
-            split.features, encryption, image_column, keep_columns, with_nonce=key is not None
+            split.features,
+            encryption,
+            image_column,
+            keep_columns,
+            with_nonce=key is not None,
+            mask_column=mask_column,
         )
         for name, split in splits.items()
     }
     options = {"key": key, "image_format": image_format, "jpeg_quality": jpeg_quality, "on_error": on_error}
-    options |= {"box_format": box_format, "max_pixels": max_pixels}
+    options |= {"box_format": box_format, "max_pixels": max_pixels, "mask_column": mask_column}
     encrypted = {}
     for name, split in splits.items():
         function = RowEncryption(encryption, image_column, kept[name], **options)
@@ -155,9 +166,10 @@ def _encrypt_split(
 ) -> datasets.Dataset | datasets.IterableDataset:
     # Undecoded, so that `datasets` neither decodes nor stores a picture, and only the columns that are
     # needed.
-    columns = [function.image_column, *function.kept_columns]
+    columns = function.source_columns
     source = plain.with_format(None).select_columns(columns)
-    source = source.cast_column(function.image_column, Image(decode=False))
+    for name in (function.image_column, *([function.mask_column] if function.mask_column else [])):
+        source = source.cast_column(name, Image(decode=False))
     features = encrypted_features(plain.features, function)
     if OBJECTS_COLUMN in features:
         function = dataclasses.replace(function, object_fields=tuple(features[OBJECTS_COLUMN]))

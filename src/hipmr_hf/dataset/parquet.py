@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, Image
+from datasets import Features
 from datasets.utils.py_utils import convert_file_size_to_int
 
 from ..errors import InputTypeError, InputValueError
@@ -20,7 +20,7 @@ from ..files import UNFINISHED, whole_folder
 from ..hub.card_renewal import save_card
 from ..hub.cards import card_of_folder
 from ..images.reading import read_image
-from ..layout import DATA_FOLDER, SPLIT_PATTERN, shard_name
+from ..layout import DATA_FOLDER, SPLIT_PATTERN, image_columns, shard_name
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -109,7 +109,7 @@ def write_shard(
         shard: its name, for errors.
     """
     schema = features.arrow_schema
-    (image_column,) = _image_columns(features)
+    (image_column,) = image_columns(features)
     with pq.ParquetWriter(path, schema) as writer:
         for group in _row_groups(tables):
             _check_images(group.column(image_column), encryption, shard.split("-")[0])
@@ -132,16 +132,12 @@ def _named_splits(dataset: object) -> dict[str, datasets.Dataset | datasets.Iter
                 f"dataset: the split name {name!r} cannot be part of a file name; allowed are letters, "
                 "digits, '_' and '.'. Give it another with DatasetDict({'train': dataset})."
             )
-        if split.features is None or len(_image_columns(split.features)) != 1:
+        if split.features is None or len(image_columns(split.features)) != 1:
             raise InputValueError(
                 f"dataset: split {name!r} has not exactly one Image() column; give what encrypt_dataset "
                 "returned."
             )
     return splits
-
-
-def _image_columns(features: Features) -> list[str]:
-    return [name for name, feature in features.items() if isinstance(feature, Image)]
 
 
 def _write_split(
@@ -154,7 +150,7 @@ def _write_split(
 ) -> None:
     # Features alone: a table's own metadata may hold a fingerprint or more.
     schema = features.arrow_schema
-    (image_column,) = _image_columns(features)
+    (image_column,) = image_columns(features)
     paths: list[Path] = []
     with contextlib.ExitStack() as stack:
         writer, written = None, 0

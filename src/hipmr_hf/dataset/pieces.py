@@ -70,7 +70,7 @@ def encrypt_part(told: Told, part: Part) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     notes = {"rows": 0, "written": 0, "skipped": [], "dropped": 0}
     with whole_file(path, once=True) as place, pq.ParquetWriter(place, features.arrow_schema) as writer:
-        for batch in batches_of(job.source, part, [function.image_column, *function.kept_columns]):
+        for batch in batches_of(job.source, part, function.source_columns):
             columns = _encrypt_batch(function, batch, notes)
             writer.write_table(pa.Table.from_pydict(columns, schema=features.arrow_schema))
         writer.add_key_value_metadata({_NOTES: json.dumps(notes)})

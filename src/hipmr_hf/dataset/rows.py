@@ -14,10 +14,12 @@ from datasets.utils.file_utils import xopen
 from ..encryption.box_formats import suspicious, to_coco
 from ..encryption.boxes import OBJECT_FIELDS, as_lists, move_objects
 from ..encryption.keys import SecretKey, new_nonce
+from ..encryption.masks import move_mask
 from ..errors import ImageReadingError, InputValueError
+from ..images.label_maps import encode_label_map, read_label_map
 from ..images.reading import read_image
 from ..images.writing import encode_image
-from ..layout import NONCE_COLUMN, OBJECTS_COLUMN, __version__
+from ..layout import MASK_COLUMN, NONCE_COLUMN, OBJECTS_COLUMN, __version__
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -78,6 +80,7 @@ class RowEncryption:
             the pickled state.
         box_format: how the boxes of objects are given, a name of `box_formats.BOX_FORMATS`.
         max_pixels: see `read_image`.
+        mask_column: a column of maps of classes, which follow the encryption and leave as "mask".
         version: the release whose code makes the rows.
 
     Example:
@@ -101,7 +104,13 @@ class RowEncryption:
     on_refused: Callable[[list[int]], None] | None = None
     box_format: str = "coco"
     max_pixels: int | None = None
+    mask_column: str | None = None
     version: str = __version__
+
+    @property
+    def source_columns(self) -> list[str]:
+        """Columns of the plain rows that are read."""
+        return [self.image_column, *self.kept_columns, *([self.mask_column] if self.mask_column else [])]
 
     def __call__(
         self, batch: Mapping[str, Sequence[Any]], row_numbers: Sequence[int]
@@ -124,7 +133,7 @@ class RowEncryption:
         Raises:
             RowEncryptionError: a row cannot be encrypted and on_error is "raise".
         """
-        columns = {name: batch[name] for name in (self.image_column, *self.kept_columns)}
+        columns = {name: batch[name] for name in self.source_columns}
         rows = [_Row(number, **self._split(columns, i)) for i, number in enumerate(row_numbers)]
         stacks: dict[tuple[int, ...], list[_Row]] = defaultdict(list)
         for row in rows:
@@ -141,7 +150,8 @@ class RowEncryption:
 
     def _split(self, columns: dict[str, Sequence[Any]], position: int) -> dict[str, Any]:
         kept = {name: columns[name][position] for name in self.kept_columns}
-        return {"image": columns[self.image_column][position], "kept": kept}
+        mask = columns[self.mask_column][position] if self.mask_column else None
+        return {"image": columns[self.image_column][position], "kept": kept, "mask": mask}
 
     def _attempt(self, step: Callable[[_Row], None], row: _Row) -> None:
         """Do a step on a row; a row that cannot be encrypted raises here or stays without a file."""
@@ -167,7 +177,25 @@ class RowEncryption:
                 sub_patch_grid=self.encryption.sub_patch_grid,
             )
             row.kept[OBJECTS_COLUMN] = {name: objects.get(name, []) for name in self.object_fields}
+        if self.mask_column is not None:
+            row.mask = self._moved_mask(row.mask, (height, width))
         row.pixels = pixels
+
+    def _moved_mask(self, mask: Any, size: tuple[int, int]) -> bytes:
+        """Return the file of a mask that went where its picture did."""
+        if mask is None or (isinstance(mask, dict) and mask.get("bytes") is mask.get("path") is None):
+            raise InputValueError("mask: the row has none.")
+        try:
+            labels = read_label_map(file_of(mask), max_pixels=self.max_pixels)
+        except ImageReadingError as error:  # of this package: its text holds no path and no name
+            raise InputValueError(f"mask: {error}") from None
+        if labels.shape != size:
+            raise InputValueError(
+                f"mask: it has {labels.shape[0]}x{labels.shape[1]} pixels (height x width), and its picture "
+                f"{size[0]}x{size[1]}."
+            )
+        grid = self.encryption.sub_patch_grid
+        return encode_label_map(move_mask(labels, self.encryption.placement(*size), sub_patch_grid=grid))
 
     def _in_coco(self, objects: Any, size: tuple[int, int]) -> dict[str, Sequence[Any]]:
         """Bring boxes to COCO's format, and refuse those that can hardly be what they are said to be."""
@@ -205,6 +233,8 @@ class RowEncryption:
             self.image_column: [{"bytes": row.file, "path": None} for row in done]
         }
         columns |= {name: [row.kept[name] for row in done] for name in self.kept_columns}
+        if self.mask_column is not None:
+            columns[MASK_COLUMN] = [{"bytes": row.mask, "path": None} for row in done]
         if self.key is not None:
             columns[NONCE_COLUMN] = [row.nonce for row in done]
         if self.count_rows:
@@ -215,11 +245,15 @@ class RowEncryption:
 
 @dataclasses.dataclass
 class _Row:
-    """A row on its way: `pixels` while it is worked on, `file` once encrypted, or the `reason`."""
+    """A row on its way: `pixels` while it is worked on, `file` once encrypted, or the `reason`.
+
+    `mask` is what the source has, and then the file that leaves.
+    """
 
     number: int
     image: Any
     kept: dict[str, Any]
+    mask: Any = None
     dropped_boxes: int = 0
     pixels: np.ndarray | None = None
     nonce: bytes | None = None

@@ -21,6 +21,7 @@ from .sources.folders import list_folders
 from .sources.kinds import is_hidden, is_picture
 from .sources.labels import with_labels
 from .sources.listing import Listing, SourceOptions
+from .sources.masks import has_masks, list_masks
 from .sources.parquet_files import files_by_split
 from .sources.splits import ListedSplit, ParquetSplit, Split, StreamSplit
 from .sources.tables import METADATA_FILES, list_tables
@@ -240,7 +241,7 @@ def _list(tree: Tree, shown: Sequence[str], pictures: Sequence[str], options: So
         )
     if tables := [name for name in shown if name.endswith(_TABLES) and "/" not in name]:
         return list_tables(tree, tables, pictures, options, layout="pictures with a table of paths")
-    return list_folders(pictures, options)
+    return list_masks(pictures, options) if has_masks(pictures) else list_folders(pictures, options)
 
 
 def _open_file(path: Path, options: SourceOptions) -> PlainSource:
@@ -299,7 +300,7 @@ def _parquet(paths: Sequence[Path], options: SourceOptions, root: Path | None = 
         with damage_told(str(path)):
             pq.read_metadata(path)
     by_split = files_by_split(paths, options.splits, root)
-    splits = {split: ParquetSplit(files, options.image_column) for split, files in by_split.items()}
+    splits = {split: ParquetSplit(files, options.picture_columns) for split, files in by_split.items()}
     found = sum(split.num_rows for split in splits.values())
     return PlainSource(splits, files_identity(paths), "Parquet", Account(unit="rows", found=found))
 
@@ -328,7 +329,7 @@ def _on_the_hub(repo_id: str, options: SourceOptions) -> PlainSource:
         arguments = {"name": options.config_name, "revision": commit, "cache_dir": cache}
         loaded = datasets.load_dataset(repo_id, streaming=True, **arguments)
         splits = {
-            str(name): StreamSplit(split, options.image_column, repo_id) for name, split in loaded.items()
+            str(name): StreamSplit(split, options.picture_columns, repo_id) for name, split in loaded.items()
         }
     counts = [split.num_rows for split in splits.values()]
     found = 0 if None in counts else sum(counts)

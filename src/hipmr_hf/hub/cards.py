@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import PIL.Image
 import pyarrow.parquet as pq
-from datasets import Features, Image
+from datasets import Features
 from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
 
 from ..encryption.weaknesses import weaknesses
 from ..errors import InputValueError
-from ..layout import DATA_FOLDER, split_of
+from ..layout import DATA_FOLDER, MASK_COLUMN, image_columns, split_of
 from . import escaping
 from .audit_section import AuditRow, audit_rows, audit_section
 from .card_renewal import BEGIN, END
+from .column_words import columns_in_words
 from .limits import what_is_not_protected, what_viewers_see
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _HASHED_BYTES = 2**16
 _AUTO_CLASSES = {
     "image-classification": "AutoModelForImageClassification",
     "object-detection": "AutoModelForObjectDetection",
+    "image-segmentation": "AutoModelForSemanticSegmentation",
 }
 _SIZES = (
     (10**3, "n<1K"),
@@ -90,7 +92,7 @@ class ModelFacts:
     Args:
         repo_id: where it is, or will be, on the Hub.
         encryption: settings of the images it was trained on.
-        task: "image-classification" or "object-detection".
+        task: "image-classification", "object-detection" or "image-segmentation".
         metrics: measured values by name; a prefix "eval_" is dropped, and what is no metric is left out.
         baselines: measured values of what it is compared with, by description.
         dataset_name: the encrypted dataset, if it is on the Hub.
@@ -138,7 +140,7 @@ def dataset_card(facts: DatasetFacts) -> DatasetCard:
         image_format={"png": "PNG", "jpeg": "JPEG", "webp": "lossless WebP"}.get(facts.image_format),
         randomness=_randomness(facts.encryption, keyed),
         audit=audit_section(facts.audit) if facts.audit else None,
-        **_shared(facts.encryption, keyed),
+        **_shared(facts.encryption, keyed, masks=MASK_COLUMN in facts.columns),
     )
 
 
@@ -162,7 +164,7 @@ def card_of_folder(
         split = split_of(path.name)
         splits[split] = splits.get(split, 0) + pq.read_metadata(path).num_rows
     features = Features.from_arrow_schema(pq.read_schema(path))
-    columns = {name: column_in_words(feature) for name, feature in features.items()}
+    columns = columns_in_words(features)
     image_format = _image_format(path, features)
     told = {"key_id": key_id, "image_format": image_format, "license": license}
     return dataset_card(
@@ -184,7 +186,7 @@ def _content_id(shards: Sequence[Path]) -> str:
 
 def _image_format(shard: Path, features: Features) -> str | None:
     """Read from a shard's first image which format they have."""
-    (name,) = (name for name, feature in features.items() if isinstance(feature, Image))
+    (name,) = image_columns(features)
     with pq.ParquetFile(shard, pre_buffer=False) as file:
         first = next(file.iter_batches(batch_size=1, columns=[name]), None)
     if first is None:
@@ -230,26 +232,9 @@ def model_card(facts: ModelFacts) -> ModelCard:
     )
 
 
-def column_in_words(feature: Any) -> str:
-    """Describe the type of a column.
-
-    Example:
-
-        >>> from datasets import ClassLabel
-        >>> column_in_words(ClassLabel(names=["cat", "dog"]))
-        'one of 2 classes'
-    """
-    if hasattr(feature, "names"):
-        return f"one of {len(feature.names)} classes"
-    if type(feature).__name__ == "Image":
-        return "encrypted image"
-    if isinstance(feature, dict):
-        return f"lists of {', '.join(feature)}"
-    return "bytes" if getattr(feature, "dtype", "") == "binary" else getattr(feature, "dtype", "list")
-
-
 def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:
     tasks = {"label": "image-classification", "objects": "object-detection"}
+    tasks[MASK_COLUMN] = "image-segmentation"
     optional = {"license": facts.license, "extra_gated_prompt": facts.gated_prompt}
     files = [{"split": name, "path": f"data/{name}-*"} for name in facts.splits]
     config = {"config_name": "default", "data_files": files}
@@ -290,7 +275,7 @@ def _model_metadata(facts: ModelFacts, metrics: Mapping[str, float]) -> ModelCar
     )
 
 
-def _shared(encryption: Encryption, keyed: bool) -> dict[str, Any]:
+def _shared(encryption: Encryption, keyed: bool, *, masks: bool = False) -> dict[str, Any]:
     strategy = (
         "rs+mi" if encryption.strategy == "rs" and encryption.sub_patch_grid > 1 else encryption.strategy
     )
@@ -301,7 +286,7 @@ def _shared(encryption: Encryption, keyed: bool) -> dict[str, Any]:
         "settings": _settings(encryption),
         "to_the_eye": what_viewers_see(encryption),
         "weaknesses": weaknesses(encryption),
-        "limits": what_is_not_protected(encryption, keyed=keyed),
+        "limits": what_is_not_protected(encryption, keyed=keyed, masks=masks),
         "citation": _CITATION,
     }
 
@@ -337,7 +322,7 @@ def _metrics(values: Mapping[str, float]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in named.items()
-        if "accuracy" in name or re.match(r"m?ap\b|map_", name)
+        if "accuracy" in name or re.match(r"m?ap\b|map_|mean_iou|iou_", name)
     }
 
 

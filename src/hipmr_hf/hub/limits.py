@@ -53,12 +53,19 @@ _ON_TONES = (
 )
 
 
-def what_is_not_protected(encryption: Encryption, *, keyed: bool = False) -> list[str]:
+_ON_MASKS = (
+    "**Masks are public.** They are published as they are and show the outline of the scene: what is in it, "
+    "where, and in which shape, pixel by pixel of the encrypted picture. No setting hides that."
+)
+
+
+def what_is_not_protected(encryption: Encryption, *, keyed: bool = False, masks: bool = False) -> list[str]:
     """Return what images with these settings give away, a sentence each.
 
     Args:
         encryption: the settings.
         keyed: the permutations can be drawn again with a key.
+        masks: maps of classes are published beside the images.
 
     Example:
 
@@ -68,6 +75,7 @@ def what_is_not_protected(encryption: Encryption, *, keyed: bool = False) -> lis
     """
     said = [_on_puzzles(encryption) if encryption.strategy == "rs" else _on_thumbnails(encryption)]
     said += [_ON_TONES] if encryption.shuffle_tones else []
+    said += [_ON_MASKS] if masks else []
     said += [
         _on_linkage(encryption),
         f"Whoever holds a candidate photograph can confirm it: {CANDIDATES} of {CANDIDATES} were found by "

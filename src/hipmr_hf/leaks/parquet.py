@@ -20,9 +20,10 @@ from ..encryption.keys import NONCE_BYTES, SecretKey
 from ..errors import ImageReadingError
 from ..images.chunks import foreign_parts
 from ..images.reading import read_image
-from ..layout import NONCE_COLUMN
+from ..layout import MASK_COLUMN, NONCE_COLUMN, has_masks, image_columns
 from .borders import PLAIN_RATIO, border_ratio
 from .column_remarks import ColumnWatch
+from .masks import REMARK, mask_leaks
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -92,10 +93,13 @@ def _look(group: RowGroup, keys: Sequence[SecretKey], found: FoundInRows) -> Non
     with pq.ParquetFile(group.path, pre_buffer=False) as file:
         features = features_of(file.schema_arrow)
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group.number]):
-            first_row = group.first_row + found.num_rows
+            first_row, masked = group.first_row + found.num_rows, has_masks(features)
             for name, feature in features.items():
                 values = batch.column(name).to_pylist()
-                if isinstance(feature, Image):
+                if masked and name == MASK_COLUMN:
+                    pictures = batch.column(image_columns(features)[0]).to_pylist()
+                    found.see_masks(values, pictures, first_row, group, keys)
+                elif isinstance(feature, Image):
                     found.see_images(name, values, first_row, group, keys)
                 else:
                     found.see_values(name, values, first_row, keys)
@@ -126,6 +130,7 @@ class FoundInRows:
     nonces: Counter[bytes] = dataclasses.field(default_factory=Counter)
     ratios: dict[int, float] = dataclasses.field(default_factory=dict)
     watches: dict[str, ColumnWatch] = dataclasses.field(default_factory=dict)
+    masked: bool = False
 
     def join(self, later: FoundInRows) -> None:
         """Add what was found in rows that follow."""
@@ -134,6 +139,7 @@ class FoundInRows:
             self.places.setdefault(place, []).extend(rows)
         self.nonces.update(later.nonces)
         self.ratios.update(later.ratios)
+        self.masked |= later.masked
         for name, watch in later.watches.items():
             self.watches[name].join(watch) if name in self.watches else self.watches.update({name: watch})
 
@@ -151,6 +157,8 @@ class FoundInRows:
 
     def remarks(self) -> Iterator[tuple[str, str]]:
         """Tell what a person must decide about, as (place, remark)."""
+        if self.masked:
+            yield f"column {MASK_COLUMN!r}", REMARK
         for watch in self.watches.values():
             yield from ((f"column {watch.name!r}", text) for text in watch.remarks())
 
@@ -164,19 +172,41 @@ class FoundInRows:
         """Look at some images."""
         place = f"column {name!r}"
         for row, value in enumerate(values, start=first_row):
-            value = value or {}
-            if value.get("path") is not None:
-                self.note(place, "the image has a path or file name; encrypt with `hipmr encrypt`.", row)
-            file = value.get("bytes")
-            if file is None:
-                self.note(place, "the image has no bytes; encrypt with `hipmr encrypt`.", row)
-                continue
-            for part in _foreign_parts(file):
-                self.note(place, f"the image file carries {part}; encrypt with `hipmr encrypt`.", row)
-            if any(holds_key(file, key) for key in keys):
-                self.note(place, "the image file holds a secret key; use another key from now on.", row)
-            if row % group.step == 0:
+            file = self._file_of(place, value or {}, row, keys)
+            if file is not None and row % group.step == 0:
                 self._see_pixels(place, file, row, group.encryption)
+
+    def see_masks(
+        self,
+        values: list[Any],
+        pictures: list[Any],
+        first_row: int,
+        group: RowGroup,
+        keys: Sequence[SecretKey],
+    ) -> None:
+        """Look at some maps of classes, beside their pictures; every one is read."""
+        self.masked, place = True, f"column {MASK_COLUMN!r}"
+        strategy = None if group.encryption is None else group.encryption.strategy
+        for row, (value, picture) in enumerate(zip(values, pictures, strict=True), start=first_row):
+            file = self._file_of(place, value or {}, row, keys)
+            if file is not None and (reason := mask_leaks(file, picture, strategy=strategy)):
+                self.note(place, reason, row)
+
+    def _file_of(
+        self, place: str, value: dict[str, Any], row: int, keys: Sequence[SecretKey]
+    ) -> bytes | None:
+        """Return an image's file, after a look at what it carries beside pixels."""
+        if value.get("path") is not None:
+            self.note(place, "the image has a path or file name; encrypt with `hipmr encrypt`.", row)
+        file = value.get("bytes")
+        if file is None:
+            self.note(place, "the image has no bytes; encrypt with `hipmr encrypt`.", row)
+            return None
+        for part in _foreign_parts(file):
+            self.note(place, f"the image file carries {part}; encrypt with `hipmr encrypt`.", row)
+        if any(holds_key(file, key) for key in keys):
+            self.note(place, "the image file holds a secret key; use another key from now on.", row)
+        return file
 
     def _see_pixels(self, place: str, file: bytes, row: int, encryption: Encryption | None) -> None:
         try:
@@ -226,10 +256,12 @@ def schema_leaks(shard: Path, *, keyed: bool) -> Iterator[tuple[str, str]]:
         yield "metadata", f"an entry {name.decode(errors='replace')!r} that no loader needs; write it anew."
     if _tells_more_than_features(metadata.get(b"huggingface")):
         yield "metadata", "more than the features (description, source or fingerprint); write it anew."
-    images = [name for name, feature in features.items() if isinstance(feature, Image)]
+    images = image_columns(features)
     if len(images) > 1:
         yield f"columns {images}", "more than one image column, so one may be plain; keep the encrypted one."
     for name, field in zip(schema.names, schema, strict=True):
+        if has_masks(features) and name == MASK_COLUMN:
+            continue
         if name not in images and name != NONCE_COLUMN and _can_hold_pixels(field.type):
             yield f"column {name!r}", f"{field.type} can hold a plain picture; leave it out."
     if keyed and NONCE_COLUMN not in features:

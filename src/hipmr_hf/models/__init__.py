@@ -24,7 +24,12 @@ for _config, _processor in ((PEViTConfig, PEViTImageProcessorPil), (PEYolosConfi
     _processor.register_for_auto_class("AutoImageProcessor")
 
 if is_torch_available():
-    from transformers import AutoModel, AutoModelForImageClassification, AutoModelForObjectDetection
+    from transformers import (
+        AutoModel,
+        AutoModelForImageClassification,
+        AutoModelForObjectDetection,
+        AutoModelForSemanticSegmentation,
+    )
 
     from .modeling_pevit import (
         PEViTForImageClassification,
@@ -33,10 +38,12 @@ if is_torch_available():
         PEViTPreTrainedModel,
     )
     from .modeling_peyolos import PEYolosForObjectDetection, PEYolosModel, PEYolosPreTrainedModel
+    from .segmentation_pevit import PEViTForSemanticSegmentation
 
     __all__ += [
         "PEViTForImageClassification",
         "PEViTForImageClassificationWithTeacher",
+        "PEViTForSemanticSegmentation",
         "PEViTModel",
         "PEViTPreTrainedModel",
         "PEYolosForObjectDetection",
@@ -49,9 +56,11 @@ if is_torch_available():
     AutoModelForImageClassification.register(
         PEViTConfig, (PEViTForImageClassification, PEViTForImageClassificationWithTeacher), exist_ok=True
     )
+    AutoModelForSemanticSegmentation.register(PEViTConfig, PEViTForSemanticSegmentation, exist_ok=True)
     PEViTModel.register_for_auto_class("AutoModel")
     PEViTForImageClassification.register_for_auto_class("AutoModelForImageClassification")
     PEViTForImageClassificationWithTeacher.register_for_auto_class("AutoModelForImageClassification")
+    PEViTForSemanticSegmentation.register_for_auto_class("AutoModelForSemanticSegmentation")
 
     AutoModel.register(PEYolosConfig, PEYolosModel, exist_ok=True)
     AutoModelForObjectDetection.register(PEYolosConfig, PEYolosForObjectDetection, exist_ok=True)

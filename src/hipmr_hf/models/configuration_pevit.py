@@ -58,6 +58,10 @@ class PEViTConfig(PreTrainedConfig):
         distillation_alpha (`float`, defaults to 0.5): Share of the distillation loss in the whole loss, in
             [0, 1].
         distillation_tau (`float`, defaults to 3.0): Temperature of the soft distillation, above 0.
+        decoder_hidden_size (`int`, defaults to 32): Features of every pixel in the head of
+            [`PEViTForSemanticSegmentation`].
+        semantic_loss_ignore_index (`int`, defaults to 255): Pixels of this class id count for nothing in the
+            loss of [`PEViTForSemanticSegmentation`].
 
     Raises:
         StrictDataclassError: For a wrong type or value; the message names the argument and what is allowed.
@@ -103,6 +107,8 @@ class PEViTConfig(PreTrainedConfig):
     distillation_type: Literal["hard", "soft", "none"] = "hard"
     distillation_alpha: float | int = 0.5
     distillation_tau: float | int = 3.0
+    decoder_hidden_size: int = 32
+    semantic_loss_ignore_index: int = 255
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.intermediate_size is None:
@@ -158,7 +164,7 @@ class PEViTConfig(PreTrainedConfig):
     def validate_sizes(self) -> None:
         """Raise `ValueError` unless every size is positive and the heads divide the width."""
         names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "patch_size")
-        for name in (*names, "num_channels"):
+        for name in (*names, "num_channels", "decoder_hidden_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive integer, got {getattr(self, name)}.")
         if self.num_register_tokens < 0:

@@ -1,13 +1,17 @@
 """Image processor of PEViT: encrypted images in, normalised pixel values out."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, ImageInput
 from transformers.processing_utils import ImagesKwargs, Unpack
-from transformers.utils import TensorType, logging
+from transformers.utils import TensorType, is_torch_available, logging
+
+if TYPE_CHECKING and is_torch_available():
+    import torch
 
 logger = logging.get_logger(__name__)
 
@@ -162,6 +166,39 @@ class PEViTImageProcessorPil(PilBackend):
                 "Group the images by size, or leave `return_tensors` out to get a list."
             )
         return BatchFeature({"pixel_values": [_shift_and_scale(image, shift, scale) for image in images]})
+
+    def post_process_semantic_segmentation(
+        self, outputs: Any, target_sizes: "torch.Tensor | Sequence[tuple[int, int]] | None" = None
+    ) -> "list[torch.Tensor]":
+        """Turn a model's output into the class of every pixel.
+
+        Args:
+            outputs: What [`PEViTForSemanticSegmentation`] returns: `logits`.
+            target_sizes: (height, width) to resize the logits of each image to, bilinearly; such as the plain
+                image's, where nothing was cropped. By default the encrypted image's.
+
+        Returns:
+            For each image class ids, int64 (height, width).
+
+        Raises:
+            ValueError: If there is not one target size per image.
+        """
+        logits = outputs.logits
+        if target_sizes is None:
+            return list(logits.argmax(dim=1))
+        if len(target_sizes) != len(logits):
+            raise ValueError(
+                f"`target_sizes` must hold one (height, width) per image, got {len(target_sizes)} for "
+                f"{len(logits)} images."
+            )
+        if is_torch_available():  # it is, for there are logits; this keeps it out of the processor's needs
+            from torch.nn.functional import interpolate
+        sizes = [tuple(int(side) for side in size) for size in target_sizes]
+        resized = (
+            interpolate(image[None], size=size, mode="bilinear", align_corners=False)
+            for image, size in zip(logits, sizes, strict=True)
+        )
+        return [image[0].argmax(dim=0) for image in resized]
 
     def _warn_of_plain_pictures(self, images: list[np.ndarray], patch_size: int) -> None:
         ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]

@@ -15,6 +15,8 @@ ACCOUNT = "account.json"  # in the folder of an unfinished run
 
 # What stands in a reason that a reader of pictures gives, and what it comes to.
 _KINDS = {
+    "mask: the row has none": "without a mask",
+    "mask: ": "with masks that are none",
     "smaller than one patch": "smaller than a patch",
     "several frames": "several frames",
     "cannot be opened": "unreadable",

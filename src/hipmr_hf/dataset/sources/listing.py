@@ -26,6 +26,7 @@ class SourceOptions:
         labels: "folders", each folder is a class; "none"; a column's name; None, as it looks.
         follow_links: take what links in a folder point to outside of it.
         revision: branch, tag or commit of a Hub dataset.
+        mask_column: the column of maps of classes, if they are asked for.
     """
 
     image_column: str = "image"
@@ -34,6 +35,12 @@ class SourceOptions:
     labels: str | None = None
     follow_links: bool = False
     revision: str | None = None
+    mask_column: str | None = None
+
+    @property
+    def picture_columns(self) -> tuple[str, ...]:
+        """Columns whose files' bytes are pictures, the image column first."""
+        return (self.image_column, *([self.mask_column] if self.mask_column else []))
 
 
 @dataclasses.dataclass

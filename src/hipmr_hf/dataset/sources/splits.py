@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Image, Value
+from datasets import Image
 
 from ...errors import ImageReadingError, InputValueError
+from .features import features_of, with_images
 from .tree import Tree, read_file
 
 # What a kill can cost, and what a worker holds at once: rows, and bytes of their files.
@@ -108,8 +109,8 @@ class ListedSplit:
         size = 0
         for row in range(number * _PART_ROWS, min((number + 1) * _PART_ROWS, len(self.names))):
             image = self.image_of(row)
-            rows.append(self._row(row, image))
-            size += len(image) if isinstance(image, bytes) else 0
+            rows.append(self._row(row, image, columns))
+            size += sum(len(value) for value in rows[-1].values() if isinstance(value, bytes))
             if size >= _BATCH_BYTES:
                 yield {name: [values[name] for values in rows] for name in columns}
                 rows, size = [], 0
@@ -124,13 +125,20 @@ class ListedSplit:
 
     def image_of(self, row: int) -> "bytes | ImageReadingError":
         """Return a row's file, or why it cannot be read, for whoever decides about such rows."""
+        return self._file(self.names[row])
+
+    def _file(self, name: str) -> "bytes | ImageReadingError":
         try:
-            return read_file(self.tree, self.names[row])
+            return read_file(self.tree, name)
         except ImageReadingError as error:
             return error
 
-    def _row(self, row: int, image: "bytes | ImageReadingError") -> dict[str, Any]:
-        return {self.image_column: image, **{name: column[row] for name, column in self.columns.items()}}
+    def _row(self, row: int, image: "bytes | ImageReadingError", columns: Sequence[str]) -> dict[str, Any]:
+        values = {name: column[row] for name, column in self.columns.items() if name in columns}
+        for name, file in values.items():
+            if isinstance(self.features[name], Image) and file is not None:  # another picture of the row
+                values[name] = self._file(file)
+        return {self.image_column: image, **values}
 
 
 class ParquetSplit:
@@ -138,13 +146,13 @@ class ParquetSplit:
 
     Args:
         paths: of the files.
-        image_column: a column of image files' bytes that does not say so is taken for pictures.
+        picture_columns: columns of image files' bytes that do not say so are taken for pictures.
 
     Raises:
         InputValueError: a file has another schema than the first.
     """
 
-    def __init__(self, paths: Sequence[Path], image_column: str) -> None:
+    def __init__(self, paths: Sequence[Path], picture_columns: Sequence[str]) -> None:
         self.paths: Sequence[Path] = paths
         self.num_files: int = len(paths)
         self.box_format: str | None = None
@@ -154,7 +162,7 @@ class ParquetSplit:
                 raise InputValueError(
                     f"SOURCE: {path.name} has other columns than {paths[0].name}; give files of one dataset."
                 )
-        self.features: datasets.Features = with_images(_features_of(schema), image_column)
+        self.features: datasets.Features = with_images(features_of(schema), picture_columns)
         self.num_rows: int | None = sum(pq.read_metadata(path).num_rows for path in paths)
 
     def name_of(self, row: int) -> str | None:
@@ -221,36 +229,24 @@ def _dictionary_bytes(column: pq.ColumnChunkMetaData) -> int:
     return column.data_page_offset - column.dictionary_page_offset
 
 
-def _features_of(schema: pa.Schema) -> datasets.Features:
-    """Read the features; metadata that are no features of `datasets` are passed over."""
-    try:
-        return datasets.Features.from_arrow_schema(schema)
-    except Exception:  # whatever somebody wrote into the metadata
-        return datasets.Features.from_arrow_schema(schema.remove_metadata())
-
-
-def with_images(features: datasets.Features, image_column: str) -> datasets.Features:
-    """Take files' bytes, as other programs write them to Parquet, for pictures."""
-    feature = features.get(image_column)
-    is_file = feature == Value("binary") or (isinstance(feature, dict) and "bytes" in feature)
-    return datasets.Features({**features, image_column: Image()}) if is_file else features
-
-
 class StreamSplit:
     """A stream of a Hub dataset; its rows may name files of the same repository, and no others.
 
     Args:
         stream: as `load_dataset` returns it.
-        image_column: as in `ParquetSplit`.
+        picture_columns: as in `ParquetSplit`, the image column first.
         repo_id: that it comes from.
     """
 
-    def __init__(self, stream: datasets.IterableDataset, image_column: str, repo_id: str) -> None:
+    def __init__(
+        self, stream: datasets.IterableDataset, picture_columns: Sequence[str], repo_id: str
+    ) -> None:
         if stream.features is None:
             stream = stream._resolve_features()
-        self.features: datasets.Features = with_images(stream.features, image_column)
+        self.features: datasets.Features = with_images(stream.features, picture_columns)
         self.stream: datasets.IterableDataset = stream
-        self.image_column: str = image_column
+        self.image_column: str = picture_columns[0]
+        self.picture_columns: Sequence[str] = picture_columns
         self.repo_id: str = repo_id
         self.num_files: int = stream.num_shards
         self.box_format: str | None = None
@@ -279,7 +275,8 @@ class StreamSplit:
     def batches(self, file: int, number: int, columns: Sequence[str]) -> Iterator[Batch]:
         """Read the rows of a part, pictures undecoded."""
         for batch in self._batches(file, number, columns):
-            batch[self.image_column] = [self._own(value) for value in batch[self.image_column]]
+            for name in self._pictures(columns):
+                batch[name] = [self._own(value) for value in batch[name]]
             yield batch
 
     def unread(self, image_column: str, label_column: str | None) -> Iterator[tuple[Callable[[], Any], Any]]:
@@ -311,12 +308,13 @@ class StreamSplit:
         self, stream: datasets.IterableDataset, columns: Sequence[str]
     ) -> datasets.IterableDataset:
         stream = stream.with_format(None).select_columns(list(columns))
-        feature = self.features.get(self.image_column)
-        return (
-            stream.cast_column(self.image_column, Image(decode=False))
-            if isinstance(feature, Image)
-            else stream
-        )
+        for name in self._pictures(columns):
+            stream = stream.cast_column(name, Image(decode=False))
+        return stream
+
+    def _pictures(self, columns: Sequence[str]) -> list[str]:
+        wanted = [name for name in self.picture_columns if name in columns]
+        return [name for name in wanted if isinstance(self.features.get(name), Image)]
 
     def _own(self, value: Any) -> Any:
         path = value.get("path") if isinstance(value, dict) and value.get("bytes") is None else None
