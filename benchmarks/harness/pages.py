@@ -12,6 +12,7 @@ IMAGES = ROOT / "docs" / "images"
 PAGES = {
     "eurosat_accuracy": "docs/results.md",
     "bccd_detection": "docs/results.md",
+    "digit_masks": "docs/results.md",
     "jigsaw_attack": "docs/attacks.md",
     "neighbour_attack": "docs/attacks.md",
     "trained_attacks": "docs/attacks.md",

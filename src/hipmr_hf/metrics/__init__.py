@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 from ..lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from .evaluate_metrics import Accuracy, ImageSimilarity, MeanAveragePrecision, PatchOrder, Retrieval
+    from .evaluate_metrics import (
+        Accuracy,
+        ImageSimilarity,
+        MeanAveragePrecision,
+        MeanIoU,
+        PatchOrder,
+        Retrieval,
+    )
 
-__all__ = ["Accuracy", "ImageSimilarity", "MeanAveragePrecision", "PatchOrder", "Retrieval"]
+__all__ = ["Accuracy", "ImageSimilarity", "MeanAveragePrecision", "MeanIoU", "PatchOrder", "Retrieval"]
 
 __getattr__, _ = lazy_names(__name__, dict.fromkeys(__all__, "evaluate_metrics"))

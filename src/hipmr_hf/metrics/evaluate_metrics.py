@@ -13,6 +13,7 @@ from ..errors import needs_extra
 from .accuracy import accuracy_scores
 from .image_similarity import image_similarity
 from .mean_average_precision import checked_boxes, mean_average_precision
+from .mean_iou import IGNORED, mean_iou
 from .patch_order import chance_scores, order_scores
 from .retrieval import retrieval_chance, retrieval_scores
 
@@ -150,6 +151,39 @@ class MeanAveragePrecision(_Metric):
         self, predictions: list[dict], references: list[dict], class_names: Sequence[str] | None = None
     ) -> dict[str, float]:
         return mean_average_precision(predictions, references, class_names=class_names)
+
+
+class MeanIoU(_Metric):
+    """Mean intersection over union of maps of classes, as `mean_iou`.
+
+    Example:
+        >>> scores = MeanIoU().compute(
+        ...     predictions=[[[0, 1], [1, 1]]], references=[[[0, 1], [0, 255]]], num_labels=2
+        ... )
+        >>> scores["mean_iou"], round(scores["pixel_accuracy"], 3)
+        (0.5, 0.667)
+    """
+
+    description = "Mean over the classes of the intersection over the union of their pixels, and accuracies."
+    inputs: ClassVar[str] = mean_iou.__doc__ or ""
+    _map = datasets.Sequence(datasets.Sequence(datasets.Value("uint16")))
+    columns = ({"predictions": _map, "references": _map},)
+
+    def _compute(
+        self,
+        predictions: list,
+        references: list,
+        num_labels: int,
+        ignore_index: int = IGNORED,
+        class_names: Sequence[str] | None = None,
+    ) -> dict[str, float]:
+        return mean_iou(
+            predictions,
+            references,
+            num_labels=num_labels,
+            ignore_index=ignore_index,
+            class_names=class_names,
+        )
 
 
 class PatchOrder(_Metric):

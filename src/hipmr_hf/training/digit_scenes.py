@@ -9,6 +9,7 @@ from PIL import Image as PILImage
 
 from ..errors import InputValueError, needs_extra
 
+_INK = 0.4  # share of ink from which a pixel is the digit's
 _SPLITS = {"train": slice(0, 1400), "test": slice(1400, None)}  # of the 1,797 digits
 
 
@@ -21,6 +22,7 @@ def digit_scenes(
     max_digits: int = 5,
     digit_sizes: tuple[int, int] = (20, 44),
     one_class: bool = False,
+    with_masks: bool = False,
 ) -> Dataset:
     """Compose scenes of 0 to `max_digits` digits of random sizes and colours that do not overlap.
 
@@ -33,9 +35,12 @@ def digit_scenes(
         digit_sizes: least and greatest height of a digit in pixels.
         one_class: call every digit "digit". Finding digits is learned in minutes; telling them apart wherever
             they are takes a detector from scratch far longer.
+        with_masks: add `mask`, a map of classes: 0 for the ground, and for ink the digit + 1, or 1 with
+            `one_class`; the pictures stay the same.
 
     Returns:
-        A dataset with `image` and `objects`: "bbox" (x, y, width, height) around the ink, and "category".
+        A dataset with `image` and `objects`: "bbox" (x, y, width, height) around the ink, and "category";
+        and `mask` if asked for.
 
     Raises:
         MissingExtraError: scikit-learn is missing.
@@ -56,12 +61,17 @@ def digit_scenes(
     pictures, labels = _digits(split)
     random = np.random.default_rng(seed)
     rows = [_compose(pictures, labels, random, size, max_digits, digit_sizes) for _ in range(num_images)]
-    if one_class:
-        for row in rows:
+    for row in rows:
+        mask = row.pop("mask")
+        if one_class:
             row["objects"]["category"] = [0] * len(row["objects"]["category"])
+            mask = mask.clip(max=1)
+        if with_masks:
+            row["mask"] = PILImage.fromarray(mask)
     names = ["digit"] if one_class else [str(digit) for digit in range(10)]
     objects = {"bbox": List(List(Value("float32"), length=4)), "category": List(ClassLabel(names=names))}
-    return Dataset.from_list(rows, features=Features({"image": Image(), "objects": objects}))
+    features = {"image": Image(), "objects": objects} | ({"mask": Image()} if with_masks else {})
+    return Dataset.from_list(rows, features=Features(features))
 
 
 def _digits(split: str) -> tuple[list[np.ndarray], np.ndarray]:
@@ -86,6 +96,7 @@ def _compose(
 ) -> dict:
     scene = _background(random, size)
     taken = np.zeros(size, dtype=bool)
+    mask = np.zeros(size, dtype=np.uint8)
     boxes, categories = [], []
     for _ in range(random.integers(0, max_digits + 1)):
         index = int(random.integers(len(pictures)))
@@ -101,10 +112,11 @@ def _compose(
         window = scene[top : top + height, left : left + width]
         window += ink * (colour - window)
         taken[top : top + height, left : left + width] = True
+        mask[top : top + height, left : left + width] = (ink[..., 0] > _INK) * (labels[index] + 1)
         boxes.append([float(left), float(top), float(width), float(height)])
         categories.append(int(labels[index]))
     picture = PILImage.fromarray(scene.clip(0, 255).astype(np.uint8))
-    return {"image": picture, "objects": {"bbox": boxes, "category": categories}}
+    return {"image": picture, "objects": {"bbox": boxes, "category": categories}, "mask": mask}
 
 
 def _background(random: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
