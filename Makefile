@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart quickstart-detection test quality style docs results benchmark soak fuzz checkpoints clean
+.PHONY: install quickstart quickstart-detection demo test quality style docs results benchmark soak fuzz checkpoints clean
 
 install: .venv/.installed
 
@@ -20,6 +20,13 @@ quickstart: install
 
 quickstart-detection: install
 	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
+
+# The page of sealed upload for the quick start's model, at a printed address of this machine.
+demo: install
+	test -e outputs/quickstart/pevit/config.json || $(MAKE) quickstart
+	rm -rf outputs/space
+	$(BIN)/python examples/space/build.py outputs/quickstart/pevit --output_dir outputs/space --endpoint /predict
+	$(BIN)/python examples/space/serve.py outputs/space outputs/quickstart/pevit
 
 # Soak and fuzz run here at a small size; their full size has targets of its own.
 test: install

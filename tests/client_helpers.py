@@ -1,8 +1,10 @@
 """Where the client in JavaScript lies, and what runs and measures it."""
 
+import importlib.util
 import shutil
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -32,3 +34,12 @@ def find_tool(name: str) -> Path:
     if not (TOOLS / name).exists():
         skip_loudly(f"{name}: {NO_TOOLS}")
     return TOOLS / name
+
+
+def load_example(name: str) -> ModuleType:
+    """A script of `examples/` as a module."""
+    path = CLIENT.parent.parent / "examples" / name
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

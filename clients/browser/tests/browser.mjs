@@ -6,13 +6,17 @@ import puppeteer from "puppeteer-core";
 const [browserName, executablePath] = process.argv.slice(2);
 const args = browserName === "chromium" ? ["--no-sandbox", "--disable-dev-shm-usage"] : [];
 const browser = await puppeteer.launch({ browser: browserName === "firefox" ? "firefox" : "chrome", executablePath, args });
-let page, said = [];
+const AsyncFunction = (async () => {}).constructor;
+let page, said = [], asked = [];
 
 const calls = {
   async open({ url, width = 1200, height = 900, dark = false }) {
-    await page?.close();
+    const former = page;
     page = await browser.newPage();
+    await former?.close();
     said = [];
+    asked = [];
+    page.on("request", (request) => asked.push(request.url()));
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(String(error)));
     if (browserName === "chromium") await page.setViewport({ width, height }); // Debian's Firefox does not know it
@@ -20,14 +24,21 @@ const calls = {
     await page.goto(url);
   },
   // The body of an async function of `given`.
-  run: ({ body, given }) =>
-    page.evaluate((body, given) => Object.getPrototypeOf(async () => {}).constructor("given", body)(given), body, given),
+  run: ({ body, given }) => page.evaluate(new AsyncFunction("given", body), given),
   upload: async ({ selector, path }) => (await page.$(selector)).uploadFile(path),
   press: ({ key }) => page.keyboard.press(key),
-  wait: ({ body, seconds = 30 }) => page.waitForFunction(body, { timeout: 1000 * seconds }).then(() => null),
+  // Until an expression holds; the driver's own way of waiting is refused by a strict policy.
+  async wait({ body, seconds = 30 }) {
+    for (const end = Date.now() + 1000 * seconds; Date.now() < end; ) {
+      if (await page.evaluate(new AsyncFunction(`return ${body}`))) return;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    throw new Error(`${body} did not hold for ${seconds} seconds; the page said ${JSON.stringify(said)}`);
+  },
   picture: ({ path, whole = true }) => page.screenshot({ path, fullPage: whole }).then(() => null),
   workers: () => page.workers().length,
   said: () => said,
+  asked: () => asked,
   version: () => browser.version(),
 };
 

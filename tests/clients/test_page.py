@@ -1,0 +1,336 @@
+"""The page in real browsers: what it shows, what leaves it, and that everybody can use it."""
+
+import io
+import json
+import os
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import pytest
+from browsers import Browser, Site
+from client_helpers import CLIENT, load_example
+
+from hipmr_hf import RandomShuffling
+from hipmr_hf.images.reading import read_image
+
+ENCRYPTION = RandomShuffling(
+    64, 16, interval=4, sub_patch_grid=2, sub_patch_symmetries=True, patch_normalization=True
+)
+NAME, ARTIST = "john_doe_1967-03-02.jpg", "Jane Doe"
+# Write pictures of the page there, as docs/images has them.
+PICTURES = os.environ.get("HIPMR_PAGE_PICTURES")
+
+
+def landscape() -> PIL.Image.Image:
+    """A drawn scene: it is nobody's photograph."""
+    picture = PIL.Image.new("RGB", (640, 480), (150, 200, 240))
+    draw = PIL.ImageDraw.Draw(picture)
+    draw.ellipse((470, 40, 570, 140), fill=(250, 210, 70))
+    draw.polygon([(0, 330), (180, 150), (330, 330)], fill=(110, 120, 150))
+    draw.polygon([(200, 330), (400, 190), (640, 330)], fill=(90, 100, 130))
+    draw.rectangle((0, 320, 640, 480), fill=(80, 150, 80))
+    draw.rectangle((260, 260, 400, 400), fill=(190, 90, 70))
+    draw.polygon([(240, 260), (330, 190), (420, 260)], fill=(120, 50, 40))
+    draw.rectangle((310, 330, 350, 400), fill=(70, 50, 40))
+    for x in range(20, 240, 55):
+        draw.rectangle((x + 18, 380, x + 26, 430), fill=(100, 70, 40))
+        draw.ellipse((x, 330, x + 44, 390), fill=(40, 110, 50))
+    noise = np.random.default_rng(0).integers(-6, 7, (480, 640, 3))
+    return PIL.Image.fromarray((np.asarray(picture).astype(int) + noise).clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Path:
+    """A photograph's file as a camera writes it: with a telling name, and metadata."""
+    path = tmp_path_factory.mktemp("plain") / NAME
+    exif = PIL.Image.Exif()
+    exif[0x013B] = ARTIST
+    landscape().save(path, quality=92, exif=exif, comment=b"ward 12")
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """A tiny model for such pictures."""
+    import torch
+
+    from hipmr_hf import PEViTConfig, PEViTForImageClassification, PEViTImageProcessorPil
+
+    torch.manual_seed(0)
+    config = PEViTConfig(
+        image_size=ENCRYPTION.encrypted_size[0],
+        patch_size=ENCRYPTION.encrypted_patch_size,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        id2label={0: "house", 1: "street", 2: "forest"},
+        label2id={"house": 0, "street": 1, "forest": 2},
+    )
+    folder = tmp_path_factory.mktemp("checkpoint")
+    PEViTForImageClassification(config).save_pretrained(folder)
+    PEViTImageProcessorPil(patch_size=config.patch_size).save_pretrained(folder)
+    ENCRYPTION.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classify(checkpoint):
+    from transformers import pipeline
+
+    return pipeline("image-classification", model=str(checkpoint))
+
+
+@pytest.fixture(scope="module")
+def space(checkpoint, tmp_path_factory) -> Path:
+    """The page as it is built for a Space."""
+    folder = tmp_path_factory.mktemp("space") / "page"
+    build = load_example("space/build.py").build
+    assert build(checkpoint, folder, name="a tiny model", endpoint="/predict") is False  # there is no ONNX
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(space, classify) -> Iterator[Site]:
+    site = Site(space)
+    site.answers["/predict"] = lambda body: classify(PIL.Image.open(io.BytesIO(body)))
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module", params=["chromium", "firefox"])
+def browser(request, site) -> Iterator[Browser]:
+    browser = Browser(request.param)
+    yield browser
+    browser.close()
+
+
+def text_of(browser: Browser, selector: str) -> str:
+    return browser.run("return document.querySelector(given).textContent", selector)
+
+
+def open_page(browser: Browser, site: Site, plain: Path, **how) -> None:
+    site.requests.clear()
+    browser("open", url=f"{site.url}/index.html", **how)
+    browser("wait", body="!document.getElementById('file').disabled")
+    browser("upload", selector="#file", path=str(plain))
+    browser(
+        "wait", body="!document.getElementById('found').hidden || !document.getElementById('problem').hidden"
+    )
+    assert text_of(browser, "#problem") == ""
+
+
+@pytest.fixture
+def page(browser, site, plain) -> Browser:
+    open_page(browser, site, plain)
+    return browser
+
+
+def sent(browser: Browser) -> bytes:
+    """What the page offers for download, which is what leaves."""
+    return bytes(
+        browser.run("""
+            const file = await new Promise((resolve) => {
+              const image = document.getElementById("sealed");
+              const canvas = document.createElement("canvas");
+              [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+              canvas.getContext("2d").drawImage(image, 0, 0);
+              resolve(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height));
+            });
+            return Array.from(file.data.filter((_, i) => i % 4 < 3));
+        """)
+    )
+
+
+def test_nothing_leaves_before_the_model_is_asked(page, site, plain):
+    assert [request for request in site.requests if request.method != "GET"] == []
+    told = b"".join(request.everything() for request in site.requests)
+    assert NAME.encode() not in told and ARTIST.encode() not in told
+    assert text_of(page, "#status") == "Encrypted. Nothing has been sent."
+    assert text_of(page, "#viewers").startswith("Casual viewers")
+    assert "jigsaw solver puts back" in text_of(page, "#limits")
+    assert "house" not in text_of(page, "#answers")
+
+
+def test_what_leaves_is_the_encrypted_picture_alone_and_is_answered_as_pythons_pipeline_does(
+    page, site, plain, classify
+):
+    page.run("document.getElementById('predict').click()")
+    page("wait", body="document.querySelectorAll('#answers li').length > 0")
+    posts = [request for request in site.requests if request.method == "POST"]
+    assert [request.path for request in posts] == ["/predict"]
+    body = posts[0].body
+    pixels = np.asarray(PIL.Image.open(io.BytesIO(body)))
+    assert pixels.shape == (*ENCRYPTION.encrypted_size, 3) and pixels.tobytes() == sent(page)
+    assert re.findall(rb"IHDR|IDAT|IEND|tEXt|eXIf|iCCP|pHYs|sRGB|gAMA", body) == [b"IHDR", b"IDAT", b"IEND"]
+
+    file, prepared = plain.read_bytes(), ENCRYPTION.prepare(read_image(plain.read_bytes()))
+    for request in site.requests:
+        told = request.everything()
+        assert not any(word.encode() in told for word in (NAME, "john_doe", ARTIST, "ward 12"))
+        assert not any(file[i : i + 24] in told for i in range(0, len(file) - 24, 16))
+        assert "referer" not in request.headers.lower() or "cookie" not in request.headers.lower()
+    rows = {row[i : i + 12].tobytes() for row in prepared for i in range(0, 53, 4)}
+    assert not any(
+        row[i : i + 12].tobytes() in rows for row in pixels for i in range(0, pixels.shape[1] - 11, 4)
+    )
+
+    expected = classify(PIL.Image.fromarray(pixels))
+    said = page.run("""
+        const lines = [...document.querySelectorAll("#answers li")];
+        return lines.map((line) => [line.firstChild.data, Number(line.dataset.score)]);
+    """)
+    assert [label for label, _ in said] == [answer["label"] for answer in expected]
+    assert [score for _, score in said] == pytest.approx([answer["score"] for answer in expected], abs=1e-6)
+
+
+def test_no_other_address_is_asked_and_none_can_be(page, site):
+    if page.name == "chromium":  # Firefox does not tell of all
+        places = {
+            re.sub(r"^blob:", "", url).split("/")[2] for url in page("asked") if not url.startswith("data:")
+        }
+        assert places == {site.url.split("/")[2]}
+    elsewhere = Site()
+    elsewhere.files["pixel.png"] = b""
+    blocked = """
+        const refused = [];
+        const note = (event) => refused.push(event.effectiveDirective);
+        document.addEventListener("securitypolicyviolation", note);
+        await fetch(given, { method: "POST", body: "plain" }).catch(() => {});
+        const image = new Image();
+        image.src = given;
+        navigator.sendBeacon(given, "plain");
+        const script = document.createElement("script");
+        script.textContent = "fetch('x')";
+        document.body.append(script);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return refused;
+    """
+    refused = page.run(blocked, f"{elsewhere.url}/pixel.png")
+    elsewhere.close()
+    assert elsewhere.requests == []
+    assert {"connect-src", "img-src"} <= set(refused) and any("script-src" in name for name in refused)
+
+
+def test_a_picture_is_dropped_and_another_one_takes_its_place(page):
+    first = sent(page)
+    page.run("""
+        const canvas = document.createElement("canvas");
+        canvas.width = canvas.height = 90;
+        canvas.getContext("2d").fillRect(0, 0, 45, 90);
+        const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([blob], "dropped.png", { type: "image/png" }));
+        document.getElementById("answers").textContent = "old";
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+    """)
+    page(
+        "wait",
+        body="!document.getElementById('answers').textContent && !document.getElementById('found').hidden",
+    )
+    assert sent(page) != first
+
+
+def test_what_goes_wrong_is_told_where_it_is_heard(page):
+    page.run("""
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(["no picture"], "x.png", { type: "image/png" }));
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+    """)
+    page("wait", body="!document.getElementById('problem').hidden")
+    assert "it is corrupt, or of a format that this browser does not show" in text_of(page, "#problem")
+    assert page.run("return document.getElementById('problem').getAttribute('role')") == "alert"
+
+
+def test_it_works_by_keyboard_alone(page, site):
+    """From the top, Tab reaches every control in order; Enter on the form asks."""
+    page.run("document.activeElement.blur()")
+    page.run("document.querySelector('h1').tabIndex = -1; document.querySelector('h1').focus()")
+    reached = []
+    for _ in range(14):
+        page("press", key="Tab")
+        reached.append(page.run("return document.activeElement.id || document.activeElement.value || ''"))
+        if reached[-1] == "predict":
+            break
+    wanted = ["file", "download", "bytes", "endpoint", "token", "predict"]
+    assert [name for name in reached if name in wanted] == [name for name in wanted if name in reached]
+    assert {"file", "download", "predict"} <= set(reached), reached
+    page("press", key="Enter")
+    page("wait", body="document.querySelectorAll('#answers li').length > 0")
+
+
+def test_every_control_and_picture_has_a_name(page):
+    nameless = page.run("""
+        const controls = document.querySelectorAll("input, button, a, img, meter, dialog, section, pre, ol");
+        const named = (node) => node.labels?.length || node.textContent.trim() || node.alt ||
+          node.getAttribute("aria-label") || node.getAttribute("aria-labelledby");
+        return [...controls].filter((node) => !named(node)).map((node) => node.outerHTML);
+    """)
+    assert nameless == []
+    assert page.run("return document.documentElement.lang") == "en"
+
+
+def test_it_fits_a_phone_and_is_dark_where_that_is_asked_for(browser, site, plain):
+    if browser.name != "chromium":
+        pytest.skip("this Firefox takes no sizes and no colour scheme from its driver")
+    open_page(browser, site, plain)
+    light = browser.run("return getComputedStyle(document.body).backgroundColor")
+    if PICTURES:
+        browser("picture", path=f"{PICTURES}/sealed_upload.png")
+    open_page(browser, site, plain, width=360, height=740, dark=True)
+    assert browser.run("return document.documentElement.scrollWidth") <= 360
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") != light
+    small = browser.run("""
+        const buttons = [...document.querySelectorAll("button")].filter((button) => button.offsetParent);
+        return buttons.filter((button) => button.offsetHeight < 44).map((button) => button.id);
+    """)
+    assert small == []
+    if PICTURES:
+        browser("picture", path=f"{PICTURES}/sealed_upload_phone.png")
+
+
+def test_a_page_without_a_model_says_how_to_build_one(browser):
+    bare = Site(CLIENT)
+    browser("open", url=f"{bare.url}/index.html")
+    browser("wait", body="!document.getElementById('problem').hidden")
+    assert "build the page for a model with examples/space/build.py" in text_of(browser, "#problem")
+    bare.close()
+
+
+def test_the_demo_answers_as_the_page_expects_and_refuses_what_is_no_encrypted_picture(
+    space, checkpoint, classify
+):
+    serving = load_example("space/serve.py").server(space, checkpoint)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{serving.server_port}"
+    sealed = ENCRYPTION(landscape())
+    body = io.BytesIO()
+    sealed.save(body, "PNG")
+    try:
+        with urllib.request.urlopen(f"{address}/hipmr.js") as answer:
+            assert answer.headers["content-type"] == "text/javascript"
+        with urllib.request.urlopen(f"{address}/predict", data=body.getvalue()) as answer:
+            assert json.load(answer) == classify(sealed)
+        for refused, code in ((b"no picture", 400), (b"", 404)):
+            with pytest.raises(urllib.error.HTTPError) as told:
+                urllib.request.urlopen(urllib.request.Request(f"{address}/predict", data=refused))
+            assert told.value.code == code and "error" in json.load(told.value)
+    finally:
+        serving.shutdown()
+        serving.server_close()
+
+
+def test_the_policy_of_a_built_page_reaches_its_endpoint_alone(checkpoint, tmp_path):
+    build = load_example("space/build.py").build
+    build(checkpoint, tmp_path / "page", name="x", endpoint="https://models.example.org/me/pevit")
+    policy = re.search(r"connect-src ([^;]*);", (tmp_path / "page" / "index.html").read_text())
+    assert policy and policy[1] == "'self' https://models.example.org"
+    with pytest.raises(FileExistsError):
+        build(checkpoint, tmp_path / "page", name="x")
