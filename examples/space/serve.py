@@ -2,8 +2,8 @@
 
     python examples/space/serve.py outputs/space outputs/quickstart/pevit
 
-It prints the address. What the page POSTs to /predict is answered as by the Hub's image-classification API. It
-is for a look: no access control, no encryption in transit, loopback only.
+It prints the address. What the page POSTs to /predict is answered as by the Hub's image-classification API.
+It is for a look: no access control, no encryption in transit, loopback only.
 """
 
 import argparse
