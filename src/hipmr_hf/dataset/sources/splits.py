@@ -177,7 +177,7 @@ class ParquetSplit:
         """Read the rows of a part, pictures undecoded."""
         group, first, last = self._parts(file)[number]
         place = 0
-        # Mapped, since a page may be as large as its row group; without pre_buffer, for that keeps what was read.
+        # Mapped, since a page may be as large as its row group; not buffered, which would keep what was read.
         with pq.ParquetFile(self.paths[file], pre_buffer=False, memory_map=True) as opened:
             rows = _rows_at_once(opened.metadata.row_group(group))
             options = {"batch_size": rows, "row_groups": [group], "columns": list(columns)}
