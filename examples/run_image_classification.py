@@ -83,7 +83,10 @@ class ModelArguments:
     )
     patch_embedding: str | None = field(
         default=None,
-        metadata={"help": "linear, nonlinear or invariant. Default: nonlinear for MI, else linear."},
+        metadata={
+            "help": "linear, nonlinear or invariant. Default: invariant where patches are turned or tones "
+            "dealt out, else nonlinear for MI and linear for RS."
+        },
     )
     patch_embedding_initializer: str = "default"
     attn_implementation: str = "sdpa"

@@ -78,7 +78,11 @@ class ModelArguments:
     num_detection_tokens: int | None = None
     use_mid_position_embeddings: bool = False
     patch_embedding: str | None = field(
-        default=None, metadata={"help": "nonlinear (the default), linear or invariant."}
+        default=None,
+        metadata={
+            "help": "nonlinear, linear or invariant. Default: invariant where patches are turned or tones "
+            "dealt out, else nonlinear."
+        },
     )
     drop_path_rate: float | None = field(default=None, metadata={"help": "Stochastic depth."})
     attn_implementation: Literal["sdpa", "eager"] | None = field(

@@ -40,7 +40,7 @@ PLAIN = "plain images, YOLOS"
 SETTINGS = {
     PLAIN: (MI, {}),
     "MI, PEYOLOS": (MI, {}),
-    "MI, symmetries, normalization, PEYOLOS": (HARDENED_MI, {}),
+    "MI, symmetries, normalization, PEYOLOS": (HARDENED_MI, {"patch_embedding": "nonlinear"}),
     "MI, PEYOLOS, backbone pre-trained on EuroSAT": (MI, {"model_name_or_path": "eurosat_pevit"}),
 }
 WIDTH = {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3}

@@ -106,7 +106,12 @@ def by_patches(queries: np.ndarray, gallery: np.ndarray, encryption: Encryption)
 
 
 def compare(
-    task: str, queries: np.ndarray, gallery: np.ndarray, asked: np.ndarray, known: np.ndarray
+    task: str,
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    asked: np.ndarray,
+    known: np.ndarray,
+    settings: dict[str, Encryption] | None = None,
 ) -> list:
     """Link queries to the gallery under every setting, both encrypted, and both plain: a record each."""
 
@@ -118,10 +123,11 @@ def compare(
         return about | {"top1": best["top1"], "top5": best["top5"], "chance": chance["top1"]}
 
     records = []
-    settings = settings_for(queries.shape[1])
+    usual = settings_for(queries.shape[1])
+    settings = usual if settings is None else settings
     records.append(
         # A lossless shuffling keeps every patch, so to a multiset it is the plain image.
-        record("plain", by_thumbnail(queries, gallery), by_patches(queries, gallery, settings["RS"]))
+        record("plain", by_thumbnail(queries, gallery), by_patches(queries, gallery, usual["RS"]))
     )
     for name, encryption in settings.items():
         started = time.process_time()
@@ -156,6 +162,16 @@ def share_a_permutation(tiles: np.ndarray) -> list[dict]:
     return records
 
 
+def compare_scenes(
+    data_dir: Path, overlap: float, settings: dict[str, Encryption] | None = None
+) -> list[dict]:
+    """Link two crops of each of Kodak's photographs that overlap by this share."""
+    pairs = [two_crops(photo, overlap) for photo in collection(data_dir, "photos_kodak")]
+    first, second = (np.stack(side) for side in zip(*pairs, strict=True))
+    numbers = np.arange(len(first))
+    return compare(f"same scene, overlap {overlap:g}", first, second, numbers, numbers, settings)
+
+
 def measure(args: argparse.Namespace) -> dict:
     photos = collection(args.data_dir, "photos_kodak", "photos_skimage", "coco128_free_train", smallest=SIDE)
     prepare = settings_for(SIDE)["RS"].prepare
@@ -163,10 +179,7 @@ def measure(args: argparse.Namespace) -> dict:
     numbers = np.arange(len(plain))
     records = compare("same picture", plain, plain, numbers, numbers)
     for overlap in (0.5, 0.0):
-        pairs = [two_crops(photo, overlap) for photo in collection(args.data_dir, "photos_kodak")]
-        first, second = (np.stack(side) for side in zip(*pairs, strict=True))
-        numbers = np.arange(len(first))
-        records += compare(f"same scene, overlap {overlap:g}", first, second, numbers, numbers)
+        records += compare_scenes(args.data_dir, overlap)
     queries, asked = eurosat(args.data_dir, "test_1500", args.queries)
     gallery, known = eurosat(args.data_dir, "train_6k", args.gallery)
     records += compare("same class", queries, gallery, asked, known)

@@ -11,6 +11,7 @@ IMAGES = ROOT / "docs" / "images"
 
 PAGES = {
     "eurosat_accuracy": "docs/results.md",
+    "presets_accuracy": "docs/results.md",
     "bccd_detection": "docs/results.md",
     "digit_masks": "docs/results.md",
     "jigsaw_attack": "docs/attacks.md",
@@ -18,6 +19,7 @@ PAGES = {
     "trained_attacks": "docs/attacks.md",
     "tones_comb": "docs/attacks.md",
     "linkage": "docs/linkage.md",
+    "presets": "docs/settings.md",
     "settings_sweep": "docs/settings.md",
     "speed": "docs/speed.md",
     "images": "docs/scale.md",

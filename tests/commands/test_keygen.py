@@ -21,7 +21,7 @@ def test_it_says_what_the_key_is_for_and_what_to_do_with_it(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"Key: {path}" and SecretKey.load(path).key_id in lines[1]
     assert lines[2].startswith("For good: if this file is lost, nothing can be decrypted")
-    assert lines[3] == f"Next: hipmr encrypt SOURCE --output-dir DIR --key-file '{path}'"
+    assert lines[3] == f"Next: hipmr encrypt SOURCE --output-dir DIR --preset reversible --key-file '{path}'"
 
 
 def test_the_help_says_what_no_key_brings_back(capsys):

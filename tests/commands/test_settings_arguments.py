@@ -17,9 +17,9 @@ def settings(*words: str):
 @pytest.mark.parametrize("size", [("64",), ("64", "64")])
 def test_a_square_is_written_in_one_way(size):
     """64 and (64, 64) draw other permutations."""
-    assert settings("--image-size", *size) == RandomShuffling(image_size=64)
+    assert settings("--strategy", "rs", "--image-size", *size) == RandomShuffling(image_size=64)
     assert settings("--strategy", "mi", "--image-size", *size) == MixingUp(image_size=64)
 
 
 def test_other_shapes_are_height_and_width():
-    assert settings("--image-size", "64", "96") == RandomShuffling(image_size=(64, 96))
+    assert settings("--patch-size", "16", "--image-size", "64", "96") == RandomShuffling(image_size=(64, 96))

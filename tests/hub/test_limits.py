@@ -5,7 +5,7 @@ import pytest
 from benchmarks.attacks import linkage_table
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import load_results, stored
-from hipmr_hf.encryption import MixingUp, RandomShuffling
+from hipmr_hf.encryption import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.hub import limits
 
 MIXED = {"sub_patch_grid": 2, "sub_patch_symmetries": True, "patch_normalization": True}
@@ -69,18 +69,18 @@ def test_cards_tell_the_linkage_of_settings_like_theirs(encryption, row):
 @pytest.mark.parametrize(
     ("encryption", "less"),
     [
-        (RandomShuffling(), "--sub-patch-grid 2 --sub-patch-symmetries --patch-normalization (.03 to that"),
-        (RandomShuffling(patch_normalization=True), "--sub-patch-grid 2 --sub-patch-symmetries (.03 to that"),
-        (MixingUp(), "--sub-patch-symmetries --patch-normalization (coarse outlines)"),
+        (RandomShuffling(), "--preset classification ("),
+        (RandomShuffling(**MIXED), "--preset classification ("),
+        (MixingUp(), "--preset dense ("),
     ],
 )
-def test_the_settings_that_leave_less_are_those_that_were_measured_to(encryption, less):
+def test_weaker_settings_name_the_preset_that_leaves_less(encryption, less):
     assert limits.what_leaves_less(encryption).startswith(less)
     assert min(limits.MIXED_NEIGHBOURS.values()) == limits.MIXED_NEIGHBOURS[True, True] == 0.03
 
 
 @pytest.mark.parametrize(
-    "encryption", [RandomShuffling(**MIXED), MixingUp(**MIXED), RandomShuffling(shuffle_tones=True)]
+    "encryption", [*map(Encryption.from_preset, ("classification", "dense", "strongest")), MixingUp(**MIXED)]
 )
-def test_the_settings_that_leave_least_or_were_not_compared_know_none_that_leave_less(encryption):
+def test_settings_as_strong_as_a_preset_know_none_that_leave_less(encryption):
     assert limits.what_leaves_less(encryption) is None

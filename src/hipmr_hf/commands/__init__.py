@@ -11,6 +11,7 @@ from types import ModuleType
 COMMANDS = {
     "keygen": "Make a secret key, with which an encryption that loses no pixels can be undone.",
     "encrypt": "Encrypt pictures: every file comes out or is named, and no plain copy is made.",
+    "presets": "List the settings that have names, with what each leaves to an attacker and what it costs.",
     "decrypt": "Decrypt a dataset that was shuffled with a key and lost no pixels.",
     "audit": "Attack a sample of your own images and report what comes back.",
     "leaks": "Look into every byte of a dataset or checkpoint for what must not be published.",

@@ -14,6 +14,7 @@ EPILOG = """\
 examples:
   hipmr audit my_pictures --output-dir report
   hipmr audit my_pictures --card encrypted --output-dir report
+  hipmr audit my_pictures --preset strongest --output-dir report
   hipmr audit my_pictures --sweep --effort full --output-dir report
 
 More: docs/audit.md"""
@@ -32,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output-dir", metavar="DIR", help="New folder for the report.")
     _add_effort(parser.add_argument_group("effort"))
-    settings = parser.add_argument_group("encryption", "Default: the settings that `hipmr encrypt` takes.")
+    settings = parser.add_argument_group(
+        "encryption", "Default: --preset classification, as `hipmr encrypt` takes it."
+    )
     settings.add_argument(
         "--settings",
         metavar="PATH",

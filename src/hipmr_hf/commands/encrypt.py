@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   hipmr encrypt my_pictures --output-dir encrypted
-  hipmr encrypt my_pictures --output-dir encrypted --sub-patch-grid 2 --sub-patch-symmetries \\
-      --patch-normalization                        leaves an attacker much less
-  hipmr encrypt my_pictures --output-dir encrypted --key-file my.key
+  hipmr encrypt my_pictures --output-dir encrypted --preset strongest
+                                                   leaves an attacker less, and a model too
+  hipmr encrypt my_pictures --output-dir encrypted --preset dense --shorter-side 800
+                                                   for boxes and masks
+  hipmr encrypt my_pictures --output-dir encrypted --preset reversible --key-file my.key
                                                    whoever has the key can undo it
   hipmr encrypt my_pictures --output-dir encrypted --push-to-hub me/scans --private
 
@@ -42,13 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder of them, one picture, or a dataset on the Hub.",
     )
     parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the result.")
-    settings = parser.add_argument_group("encryption")
+    settings = parser.add_argument_group("encryption", "Default: --preset classification.")
     add_settings(settings)
     settings.add_argument(
         "--key-file",
         metavar="KEY",
         help="Key of `hipmr keygen`, with which pictures can be brought back as they were resized and "
-        "cropped; for settings that lose no pixels. Default: nobody can undo it.",
+        "cropped; for settings that lose no pixels, such as --preset reversible. Default: nobody can undo "
+        "it.",
     )
     settings.add_argument(
         "--irreversible",

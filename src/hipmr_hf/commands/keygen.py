@@ -7,7 +7,7 @@ from ..errors import FileInUseError
 EPILOG = """\
 examples:
   hipmr keygen my.key
-  hipmr encrypt my_pictures --output-dir encrypted --key-file my.key
+  hipmr encrypt my_pictures --output-dir encrypted --preset reversible --key-file my.key
   hipmr decrypt encrypted --output-dir plain --key-file my.key
 
 A key undoes the shuffling, and --sub-patch-symmetries without a grid. It brings back pictures as they were
@@ -39,5 +39,6 @@ def run(options: argparse.Namespace) -> None:
         f"Key: {options.key_file}",
         [f"its id is {key.key_id}, which is no secret, and goes into the card of what it encrypts"],
         for_good="if this file is lost, nothing can be decrypted; keep a copy where others cannot read it.",
-        next_step="hipmr encrypt SOURCE --output-dir DIR " + command("--key-file", options.key_file),
+        next_step="hipmr encrypt SOURCE --output-dir DIR "
+        + command("--preset", "reversible", "--key-file", options.key_file),
     ).say()

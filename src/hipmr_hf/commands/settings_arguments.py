@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from ..encryption.base import Encryption
     from ..encryption.placement import Sides
 
+_SIZES = ("image_size", "shorter_side", "longer_side")  # those that go with a preset
 _NAMES = (
+    "preset",
+    *_SIZES,
     "strategy",
-    "image_size",
-    "shorter_side",
-    "longer_side",
     "patch_size",
     "interval",
     "drop_ratio",
@@ -27,6 +27,13 @@ _NAMES = (
 def add_settings(group: "argparse._ArgumentGroup") -> None:
     """Declare an encryption's settings; what is not given stays None or False, and takes its default."""
     group.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="Settings by name, which only a size goes with: classification, dense, strongest, reversible, "
+        "paper-rs or paper-mi; `hipmr presets` tells what each leaves to an attacker. Default: "
+        "classification, unless --strategy or a flag below it is given.",
+    )
+    group.add_argument(
         "--strategy",
         choices=("rs", "mi"),
         help="rs: random shuffling of the patches; mi: mixing-up inside the patches. Default: rs.",
@@ -36,17 +43,21 @@ def add_settings(group: "argparse._ArgumentGroup") -> None:
         type=int,
         nargs="+",
         metavar="PIXELS",
-        help="Size before the encryption, or height and width. Default: 224 for rs, each image's own for mi.",
+        help="Size before the encryption, or height and width. Default: 224, and for --strategy mi each "
+        "image's own.",
     )
     group.add_argument(
         "--shorter-side",
         type=int,
         metavar="PIXELS",
-        help="mi, instead of --image-size: shorter side before the encryption; images keep their shape, as "
-        "detectors need it, such as --shorter-side 800 --longer-side 1333.",
+        help="mi or dense, instead of --image-size: shorter side before the encryption; images keep their "
+        "shape, as detectors need it, such as --shorter-side 800 --longer-side 1333.",
     )
     group.add_argument(
-        "--longer-side", type=int, metavar="PIXELS", help="mi: most pixels of the longer side. Default: any."
+        "--longer-side",
+        type=int,
+        metavar="PIXELS",
+        help="With it: most pixels of the longer side. Default: any.",
     )
     group.add_argument("--patch-size", type=int, metavar="PIXELS", help="Default: 16.")
     group.add_argument(
@@ -79,22 +90,42 @@ def given_settings(options: argparse.Namespace) -> list[str]:
 
     Example:
 
-        >>> given_settings(argparse.Namespace(strategy="mi", **dict.fromkeys(_NAMES[1:])))
+        >>> given_settings(argparse.Namespace(**{**dict.fromkeys(_NAMES), "strategy": "mi"}))
         ['--strategy']
     """
-    values = {name: getattr(options, name) for name in _NAMES}
-    given = [name for name, value in values.items() if value is not None and value is not False]
-    return [f"--{name.replace('_', '-')}" for name in given]
+    return [_flag(name) for name in _NAMES if getattr(options, name) not in (None, False)]
 
 
 def settings_from(options: argparse.Namespace) -> "Encryption":
-    """Build the encryption that the arguments describe; those that were not given keep its defaults."""
+    """Build the encryption that the arguments describe.
+
+    A preset is taken as a whole, and the default one where nothing but a size is given. Of settings that are
+    given one by one, those that were not keep the strategy's default.
+    """
+    from ..encryption.base import Encryption
+    from ..encryption.preset_table import DEFAULT_PRESET, PRESETS
+
+    one_by_one = [flag for flag in given_settings(options) if flag not in map(_flag, ("preset", *_SIZES))]
+    if options.preset is None and one_by_one:
+        return _explicit(options)
+    if one_by_one:
+        raise InputValueError(
+            f"--preset {options.preset}: got {' and '.join(one_by_one)} as well, but a preset is taken as a "
+            f"whole; leave out either, or give all settings one by one as `hipmr presets` lists them."
+        )
+    name = options.preset or DEFAULT_PRESET
+    mixes = name in PRESETS and PRESETS[name].strategy == "mi"
+    size = _sides(options, mixes=mixes) or size_from(options.image_size)
+    return Encryption.from_preset(name) if size is None else Encryption.from_preset(name, size)
+
+
+def _explicit(options: argparse.Namespace) -> "Encryption":
     from ..encryption.mixing_up import MixingUp
     from ..encryption.random_shuffling import RandomShuffling
 
     shuffled_only = {"interval": options.interval, "drop_ratio": options.drop_ratio}
     given = {
-        "image_size": _sides(options) or _size(options.image_size),
+        "image_size": _sides(options, mixes=options.strategy == "mi") or size_from(options.image_size),
         "patch_size": options.patch_size,
         "sub_patch_grid": options.sub_patch_grid,
         "sub_patch_symmetries": options.sub_patch_symmetries,
@@ -105,22 +136,26 @@ def settings_from(options: argparse.Namespace) -> "Encryption":
     given = {name: value for name, value in given.items() if value is not None}
     if options.strategy != "mi":
         return RandomShuffling(**given)
-    if foreign := [f"--{name.replace('_', '-')}" for name in shuffled_only if name in given]:
+    if foreign := [_flag(name) for name in shuffled_only if name in given]:
         raise InputValueError(f"{' and '.join(foreign)}: only --strategy rs has it; leave it out with mi.")
     return MixingUp(**given)
 
 
-def _sides(options: argparse.Namespace) -> "Sides | None":
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _sides(options: argparse.Namespace, *, mixes: bool) -> "Sides | None":
     from ..encryption.placement import Sides
 
     flags = {"--shorter-side": options.shorter_side, "--longer-side": options.longer_side}
     given = " and ".join(f"{flag} {value}" for flag, value in flags.items() if value is not None)
     if not given:
         return None
-    if options.strategy != "mi":
+    if not mixes:
         raise InputValueError(
-            f"{given}: only --strategy mi keeps the shape of each image; leave it out with rs, which resizes "
-            "to --image-size."
+            f"{given}: only --strategy mi keeps the shape of each image, and --preset dense with it; leave "
+            "it out with rs, which resizes to --image-size."
         )
     if options.image_size is not None:
         raise InputValueError(
@@ -133,7 +168,14 @@ def _sides(options: argparse.Namespace) -> "Sides | None":
     return Sides(options.shorter_side, options.longer_side)
 
 
-def _size(values: list[int] | None) -> int | tuple[int, int] | None:
+def size_from(values: list[int] | None) -> int | tuple[int, int] | None:
+    """Read what `--image-size` was given: a number for a square, or height and width.
+
+    Example:
+
+        >>> size_from([64]), size_from([64, 64]), size_from([64, 96])
+        (64, 64, (64, 96))
+    """
     if values is None:
         return None
     if len(values) > 2:

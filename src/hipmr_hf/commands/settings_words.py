@@ -79,4 +79,4 @@ def left_to_attackers(encryption: "Encryption") -> str:
     first, less = what_is_not_protected(encryption)[0], what_leaves_less(encryption)
     if less is None:
         return first
-    return f"{first} Less is left by {less}; docs/settings.md has what they cost."
+    return f"{first} Less is left by {less}; hipmr presets tells what it costs."

@@ -158,7 +158,7 @@ def _check_objects(feature: Any, encryption: Encryption) -> None:
     if encryption.strategy == "rs":
         raise InputValueError(
             "keep_columns: boxes mean nothing once the patches are shuffled (RandomShuffling); leave "
-            "'objects' out with keep_columns=(), or use MixingUp."
+            "'objects' out with keep_columns=() (--keep-columns label), or use MixingUp (--preset dense)."
         )
     fields = _object_fields(feature)
     if "bbox" not in fields or not all(

@@ -74,8 +74,8 @@ class EncryptionJob:
         if self.key is not None and self.encryption.losses and not self.irreversible:
             raise InputValueError(
                 f"key: {', '.join(self.encryption.losses)} would lose pixels for good, so the key could not "
-                "bring the pictures back; leave these settings out, or the key, or say that it is meant with "
-                "irreversible=True (--irreversible)."
+                "bring the pictures back; take the preset that it can undo (--preset reversible), leave the "
+                "key out, or say that it is meant with irreversible=True (--irreversible)."
             )
 
     def warn(self) -> None:

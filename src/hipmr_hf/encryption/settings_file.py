@@ -4,12 +4,16 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..errors import InputTypeError, InputValueError, MissingFileError
 from ..files import write_whole
 from ..layout import SETTINGS_FILE
+from .presets import settings_of_preset
 from .weaknesses import warn_of_weaknesses
+
+if TYPE_CHECKING:
+    from .placement import Sides
 
 FORMAT_VERSION = 1
 
@@ -126,6 +130,35 @@ class SettingsFile:
         read = cls.from_dict(settings)
         warn_of_weaknesses(read)
         return read
+
+    @classmethod
+    def from_preset(
+        cls: type[SettingsType], name: str, image_size: "int | tuple[int, int] | Sides | None" = 224
+    ) -> SettingsType:
+        """Build the settings that a name stands for; `hipmr presets` tells what each leaves to an attacker.
+
+        The width of a patch follows from the size: 8 pixels for pictures of 64, 16 for 224, 24 for 384.
+
+        Args:
+            name: "classification", what `hipmr encrypt` takes by default; "dense", for boxes and masks;
+                "strongest"; "reversible", which a key undoes; "paper-rs" or "paper-mi", to compare with.
+            image_size: pixels of the plain image, an int for a square or (height, width). "dense" and
+                "paper-mi" also take `Sides`, and None, which keep an image's shape.
+
+        Raises:
+            TypeError, ValueError: an unknown name; a size that is not whole patches of 8 pixels; or the
+                other strategy's preset, asked of `RandomShuffling` or `MixingUp`.
+
+        Example:
+            >>> from hipmr_hf import Encryption
+            >>> preset = Encryption.from_preset("classification", image_size=64)
+            >>> preset.patch_size, preset.interval, preset.sub_patch_grid, preset.shuffle_tones
+            (8, 2, 2, True)
+            >>> Encryption.from_preset("dense").encrypted_size
+            (112, 112)
+        """
+        strategy, settings = settings_of_preset(name, image_size)
+        return cls._kind(strategy)(**settings)
 
     def push_to_hub(self, repo_id: str, *, repo_type: str = "model", token: str | bool | None = None) -> str:
         """Upload `encryption_config.json` to an existing repository; returns the commit's address."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..encryption.preset_table import PRESETS
+from .preset_figures import figures_of, preset_of, preset_that_leaves_less
+
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
 
@@ -36,13 +39,6 @@ LINKED_CROPS = {
     "RS+MI, symmetries, normalization": (0.96, 0.42),
     "MI": (1.00, 0.75),
     "MI, symmetries, normalization": (0.92, 0.50),
-}
-# The settings that left least where all were measured, and how the command line calls them.
-_HARDENED = {"sub_patch_grid": 2, "sub_patch_symmetries": True, "patch_normalization": True}
-_FLAGS = {
-    "sub_patch_grid": "--sub-patch-grid 2",
-    "sub_patch_symmetries": "--sub-patch-symmetries",
-    "patch_normalization": "--patch-normalization",
 }
 CANDIDATES = 62
 """Photographs that were all found among as many candidates, whatever the settings."""
@@ -93,23 +89,23 @@ def what_is_not_protected(encryption: Encryption, *, keyed: bool = False, masks:
 
 
 def what_leaves_less(encryption: Encryption) -> str | None:
-    """Return which other settings leave an attacker less, and how much; None if none were measured to.
+    """Return which preset leaves an attacker less, and how much; None if the settings are as strong.
 
     Example:
 
-        >>> from hipmr_hf import RandomShuffling
-        >>> what_leaves_less(RandomShuffling())
-        '--sub-patch-grid 2 --sub-patch-symmetries --patch-normalization (.03 to that solver, more to others)'
-        >>> what_leaves_less(RandomShuffling(**_HARDENED)) is None
+        >>> from hipmr_hf import Encryption, RandomShuffling
+        >>> what_leaves_less(RandomShuffling())[:23]
+        '--preset classification'
+        >>> what_leaves_less(Encryption.from_preset("classification")) is None
         True
     """
-    if encryption.shuffle_tones:
-        return None  # not measured beside the others
-    flags = [_FLAGS[name] for name, value in _HARDENED.items() if getattr(encryption, name) < value]
-    if not flags:
+    preset = preset_that_leaves_less(encryption)
+    if preset is None:
         return None
-    solver = f"{_share(MIXED_NEIGHBOURS[True, True])} to that solver, more to others"
-    return f"{' '.join(flags)} ({solver if encryption.strategy == 'rs' else 'coarse outlines'})"
+    figure = figures_of(preset).get("adjacent")
+    if figure is None:
+        return f"--preset {preset} ({PRESETS[preset].left})"
+    return f"--preset {preset} ({figure.said} of the pairs that an attacker puts together are true)"
 
 
 def what_viewers_see(encryption: Encryption) -> str:
@@ -131,6 +127,13 @@ def what_viewers_see(encryption: Encryption) -> str:
 
 
 def _on_puzzles(encryption: Encryption) -> str:
+    preset = preset_of(encryption)
+    figure = None if preset is None else figures_of(preset).get("adjacent")
+    if figure is not None:
+        return (
+            f"An attacker who turns pieces puts them together so that {figure.said} of the pairs side by "
+            f"side truly were ({figure.beside}; {figure.measured_on}): the preset {preset}."
+        )
     if encryption.shuffle_tones:
         return (
             "A jigsaw solver that compares textures finds neighbouring patches even where their tones were "

@@ -39,7 +39,9 @@ def gradient_leakage(bench: Bench) -> AttackRecord:
     encryption, encrypted = _middle(bench)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(bench.seed)
-        model, _ = build_pevit(encryption, size="tiny", num_labels=10, **_MODEL)
+        # The paper's embeddings: the attack reads no invariant one, which is the default for turned patches.
+        embedding = "nonlinear" if encryption.strategy == "mi" else "linear"
+        model, _ = build_pevit(encryption, size="tiny", num_labels=10, patch_embedding=embedding, **_MODEL)
     result = attack(model, encrypted, [0], steps=bench.effort.gradient_steps, seed=bench.seed)
     return AttackRecord(
         attack="gradient_leakage",

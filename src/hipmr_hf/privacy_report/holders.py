@@ -60,8 +60,8 @@ def advice(encryption: Encryption, letter: str | None) -> str:
 
     Example:
         >>> from hipmr_hf import RandomShuffling
-        >>> advice(RandomShuffling(), "F")[:45]
-        'To leave less: --sub-patch-grid 2 --sub-patch'
+        >>> advice(RandomShuffling(), "F")[:38]
+        'To leave less: --preset classification'
         >>> advice(RandomShuffling(), "B")[:34]
         'To keep images from being linked: '
     """

@@ -14,6 +14,7 @@ from ..models.configuration_pevit import PEViTConfig
 from ..models.image_processing_pevit import PEViTImageProcessorPil
 from ..models.modeling_pevit import PEViTForImageClassification, PEViTForImageClassificationWithTeacher
 from .overrides import given, loaded, sized
+from .patch_embedding import fitting_embedding
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -23,8 +24,8 @@ def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: A
     """Build the paper's PEViT for images encrypted like this.
 
     RS makes a set of patches: linear patch embedding and reference-based positional encoding. MI keeps the
-    places: absolute positions and the non-linear patch embedding. `patch_embedding="invariant"`, beyond the
-    paper, is for turned patches and tones that were dealt out; it has to be asked for.
+    places: absolute positions and the non-linear patch embedding. Beyond the paper, turned patches and tones
+    that were dealt out get the invariant patch embedding (see `patch_embedding`), which one line tells.
 
     Args:
         encryption: settings of the dataset.
@@ -40,14 +41,14 @@ def pevit_config_for(encryption: Encryption, size: str = "small", **overrides: A
         >>> config.patch_size, config.position_encoding, config.patch_embedding
         (8, 'absolute', 'nonlinear')
     """
-    keeps_places = encryption.strategy == "mi"
+    chosen = given(overrides, PEViTConfig)
     fitting = {
         "image_size": encryption.encrypted_size or 224 // encryption.sub_patch_grid,
         "patch_size": encryption.encrypted_patch_size,
-        "position_encoding": "absolute" if keeps_places else "reference",
-        "patch_embedding": "nonlinear" if keeps_places else "linear",
+        "position_encoding": "absolute" if encryption.strategy == "mi" else "reference",
+        "patch_embedding": fitting_embedding(encryption, chosen.get("patch_embedding")),
     }
-    return sized(PEViTConfig, size, **{**fitting, **given(overrides, PEViTConfig)})
+    return sized(PEViTConfig, size, **{**fitting, **chosen})
 
 
 def build_pevit(

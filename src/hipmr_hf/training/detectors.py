@@ -14,6 +14,7 @@ from ..errors import InputValueError
 from ..models import PEYolosConfig, PEYolosForObjectDetection, PEYolosImageProcessorPil
 from ..models.convert_transformers_peyolos import load_peyolos_from_transformers
 from .overrides import given, loaded, sized, values_told
+from .patch_embedding import fitting_embedding
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -51,7 +52,8 @@ def build_peyolos(
         checkpoint: folder or Hub repository to start from: a PEYOLOS to go on with, or a PEViT, ViT, DeiT or
             YOLOS for its weights.
         size: "tiny", "small" or "base"; unused with a checkpoint.
-        overrides: arguments of `PEYolosConfig`; None means the default, or the checkpoint's own.
+        overrides: arguments of `PEYolosConfig`; None means the default, or the checkpoint's own. The default
+            patch embedding of a new detector is the one that fits (see `patch_embedding`).
 
     Raises:
         InputValueError: the patches are shuffled, so that boxes mean nothing; another size, an argument that
@@ -71,13 +73,14 @@ def build_peyolos(
         )
     chosen = given(overrides, PEYolosConfig)
     patch_size, encrypted_size = encryption.encrypted_patch_size, encryption.encrypted_size
+    if checkpoint is not None and AutoConfig.from_pretrained(checkpoint).model_type == "peyolos":
+        model = loaded(PEYolosForObjectDetection, checkpoint, **chosen)
+        return model, PEYolosImageProcessorPil.from_pretrained(checkpoint, encrypted_size=encrypted_size)
+    chosen["patch_embedding"] = fitting_embedding(encryption, chosen.get("patch_embedding"))
     if checkpoint is None:
         config = sized(PEYolosConfig, size, **{"image_size": image_size, "patch_size": patch_size, **chosen})
         processor = PEYolosImageProcessorPil(patch_size=patch_size, encrypted_size=encrypted_size)
         return PEYolosForObjectDetection(config), processor
-    if AutoConfig.from_pretrained(checkpoint).model_type == "peyolos":
-        model = loaded(PEYolosForObjectDetection, checkpoint, **chosen)
-        return model, PEYolosImageProcessorPil.from_pretrained(checkpoint, encrypted_size=encrypted_size)
     with values_told():
         model, processor, _ = load_peyolos_from_transformers(
             checkpoint, image_size=image_size, patch_size=patch_size, **chosen

@@ -1,0 +1,137 @@
+"""What is left to an attacker under each preset, how far its pictures can be linked, and what it costs.
+
+    python benchmarks/attacks/presets.py --data_dir ../shared/data
+
+Measures who can be linked under each preset, as `linkage.py` does (two crops of one of Kodak's photographs,
+side by side; nothing is learned), and stores it as `benchmarks/results/presets.json`. Then collects
+what other benchmarks have stored: attackers that turn pieces (`turned.json`) and accuracy
+(`presets_accuracy.json`). All of it goes to `src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets`
+prints, and into docs/settings.md. `--report` only collects. What is not stored is told as not measured.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.accuracy.presets import MARK as ACCURACY
+from benchmarks.attacks.linkage import compare_scenes
+from benchmarks.harness.arguments import script_parser
+from benchmarks.harness.pages import publish
+from benchmarks.harness.results_file import load_results, save_results, stored
+from benchmarks.harness.tables import mean_and_deviation, table
+from hipmr_hf import Encryption
+from hipmr_hf.commands.presets import flags
+from hipmr_hf.encryption.preset_table import PRESETS
+from hipmr_hf.files import write_whole
+from hipmr_hf.hub.preset_figures import PLACE, preset_of
+from hipmr_hf.training.patch_embedding import fitting_embedding
+
+MARK = "presets"
+COMMAND = "python benchmarks/attacks/presets.py"
+OVERLAP = 0.0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = script_parser(__doc__, results=MARK, report="collect what is stored")
+    return parser.parse_args()
+
+
+def share(value: float) -> str:
+    """Write a share.
+
+    Example:
+
+        >>> share(0.051), share(0.8743), share(1.0)
+        ('.05', '.87', '1.00')
+    """
+    return f"{value:.2f}" if value >= 0.995 else f"{value:.2f}"[1:]
+
+
+def linked(results: dict) -> dict[str, dict]:
+    """Each preset's figure of linkage."""
+    records = {record["setting"]: record for record in results.get("linked", [])}
+    plain = records.get("plain")
+    return {
+        name: {
+            "value": record["top1"],
+            "said": share(record["top1"]),
+            "beside": f"plain {share(plain['top1'])}, chance {record['chance']:.3f}".replace(" 0.", " ."),
+            "measured_on": f"{record['queries']} photographs of 224 pixels",
+            "command": COMMAND,
+        }
+        for name, record in records.items()
+        if name in PRESETS
+    }
+
+
+def accuracies(runs: list[dict]) -> dict[str, dict]:
+    """Each preset's accuracy, by the patch embedding that its pictures get by default."""
+    plain = [
+        run["accuracy"] for run in runs if run["encryption"] is None and run["patch_embedding"] == "linear"
+    ]
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        if run["encryption"] is None:
+            continue
+        encryption = Encryption.from_dict(run["encryption"])
+        name = preset_of(encryption)
+        if name is not None and fitting_embedding(encryption) == run["patch_embedding"]:
+            found.setdefault(name, []).append(run["accuracy"])
+    return {
+        name: {
+            "value": float(np.mean(values)),
+            "said": f"{mean_and_deviation([100 * value for value in values], 1)} %",
+            "beside": f"plain {100 * np.mean(plain):.1f} %" if plain else "plain not measured",
+            "measured_on": f"EuroSAT, 64 pixels, {len(values)} seed{'s' * (len(values) > 1)}",
+            "command": "python benchmarks/accuracy/presets.py",
+        }
+        for name, values in found.items()
+    }
+
+
+def collected(results: dict) -> dict[str, dict[str, dict]]:
+    """Every figure of every preset that is stored."""
+    measures = {"linked": linked(results), "accuracy": accuracies(load_results(stored(ACCURACY)) or [])}
+    return {
+        name: {measure: found[name] for measure, found in measures.items() if name in found}
+        for name in PRESETS
+    }
+
+
+def rendered(figures: dict[str, dict[str, dict]]) -> str:
+    """Render the table of docs/settings.md."""
+    heads = ["preset", "settings at 224 pixels", "adjacent", "partner", "linked", "accuracy"]
+    rows = [
+        [
+            f"`{name}`",
+            f"`{flags(Encryption.from_preset(name))}`",
+            *(_cell(figures[name].get(measure)) for measure in ("adjacent", "partner", "linked", "accuracy")),
+        ]
+        for name in PRESETS
+    ]
+    return table(heads, rows)
+
+
+def _cell(figure: dict | None) -> str:
+    return "not measured" if figure is None else f"{figure['said']} ({figure['beside']})"
+
+
+def main() -> None:
+    args = parse_arguments()
+    if not args.report:
+        settings = {name: Encryption.from_preset(name) for name in PRESETS}
+        records = compare_scenes(args.data_dir, OVERLAP, settings)
+        save_results(args.results, {"command": COMMAND, "linked": records})
+    figures = collected(load_results(args.results))
+    if args.results == stored(MARK):
+        write_whole(PLACE, json.dumps({"command": COMMAND, "presets": figures}, indent=1) + "\n")
+    publish(MARK, rendered(figures), args.results)
+
+
+if __name__ == "__main__":
+    main()

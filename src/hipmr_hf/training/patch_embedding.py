@@ -1,0 +1,47 @@
+"""Which patch embedding fits images that were encrypted in some way."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..encryption.base import Encryption
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+def fitting_embedding(encryption: Encryption, chosen: str | None = None) -> str:
+    """Name the patch embedding of a new model for images encrypted like this; one line tells if it is ours.
+
+    Args:
+        encryption: settings of the images.
+        chosen: the embedding that was asked for; None for the one that fits.
+
+    Returns:
+        What was asked for; else "invariant" where patches are turned, which it does not see, or tones are
+        dealt out, which it sees apart; else the paper's: "nonlinear" for MI, "linear" for RS.
+
+    Example:
+        >>> from hipmr_hf import Encryption
+        >>> fitting_embedding(Encryption.from_preset("classification"))
+        'invariant'
+        >>> fitting_embedding(Encryption.from_preset("paper-rs"))
+        'linear'
+    """
+    if chosen is not None:
+        return chosen
+    if encryption.sub_patch_symmetries or encryption.shuffle_tones:
+        _tell_invariant()
+        return "invariant"
+    return "nonlinear" if encryption.strategy == "mi" else "linear"
+
+
+@functools.cache
+def _tell_invariant() -> None:
+    """Once a process."""
+    logger.warning(
+        "The images' patches are turned or their tones dealt out, so the patch embedding is the invariant "
+        "one; --patch_embedding linear or nonlinear is the paper's."
+    )
