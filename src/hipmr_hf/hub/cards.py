@@ -23,6 +23,7 @@ from .audit_section import AuditRow, audit_rows, audit_section
 from .card_renewal import BEGIN, END
 from .column_words import columns_in_words
 from .limits import what_is_not_protected, what_viewers_see
+from .preset_figures import preset_sentence
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -282,7 +283,7 @@ def _shared(encryption: Encryption, keyed: bool, *, masks: bool = False) -> dict
     return {
         "begin": BEGIN,
         "end": END,
-        "method": _METHODS[strategy],
+        "method": _METHODS[strategy] + preset_sentence(encryption),
         "settings": _settings(encryption),
         "to_the_eye": what_viewers_see(encryption),
         "weaknesses": weaknesses(encryption),

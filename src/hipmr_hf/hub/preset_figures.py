@@ -107,6 +107,18 @@ def preset_of(encryption: Encryption) -> str | None:
     return None
 
 
+def preset_sentence(encryption: Encryption) -> str:
+    """Say, to be put behind another sentence, which preset the settings are; nothing if they are none.
+
+    Example:
+        >>> from hipmr_hf import RandomShuffling
+        >>> preset_sentence(RandomShuffling())
+        ' These are the settings of the preset `paper-rs`.'
+    """
+    name = preset_of(encryption)
+    return "" if name is None else f" These are the settings of the preset `{name}`."
+
+
 def preset_that_leaves_less(encryption: Encryption) -> str | None:
     """Name the preset for the same use that leaves an attacker less; None if the settings are as strong.
 
