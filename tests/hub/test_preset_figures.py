@@ -48,6 +48,14 @@ def test_other_settings_are_no_preset(encryption):
     assert preset_figures.preset_of(encryption) is None
 
 
+def test_a_card_names_a_preset_that_is_strong():
+    from hipmr_hf.hub.cards import DatasetFacts, dataset_card
+
+    for name in PRESETS:
+        text = dataset_card(DatasetFacts("me/scans", Encryption.from_preset(name), {"train": 3})).text
+        assert (f"the preset `{name}`" in text) == (name in ("classification", "dense", "strongest")), name
+
+
 @pytest.mark.parametrize(
     ("encryption", "preset"),
     [

@@ -127,13 +127,19 @@ def what_viewers_see(encryption: Encryption) -> str:
 
 
 def _on_puzzles(encryption: Encryption) -> str:
+    """Tell what was measured to be most: of a solver that learns nothing, or of attackers who turn pieces."""
     preset = preset_of(encryption)
     figure = None if preset is None else figures_of(preset).get("adjacent")
-    if figure is not None:
-        return (
-            f"An attacker who turns pieces puts them together so that {figure.said} of the pairs side by "
-            f"side truly were ({figure.beside}; {figure.measured_on}): the preset {preset}."
-        )
+    solved = None if encryption.shuffle_tones else _measured_neighbours(encryption)
+    if figure is None or (solved is not None and solved > figure.value):
+        return _on_solver(encryption)
+    return (
+        f"An attacker who turns pieces puts them together so that {figure.said} of the pairs side by side "
+        f"truly were ({figure.beside}; {figure.measured_on}): the preset {preset}."
+    )
+
+
+def _on_solver(encryption: Encryption) -> str:
     if encryption.shuffle_tones:
         return (
             "A jigsaw solver that compares textures finds neighbouring patches even where their tones were "

@@ -108,15 +108,21 @@ def preset_of(encryption: Encryption) -> str | None:
 
 
 def preset_sentence(encryption: Encryption) -> str:
-    """Say, to be put behind another sentence, which preset the settings are; nothing if they are none.
+    """Say, to be put behind another sentence, which preset the settings are.
+
+    Nothing is said of settings that are none, nor of weak ones, which a name would make look better.
 
     Example:
-        >>> from hipmr_hf import RandomShuffling
-        >>> preset_sentence(RandomShuffling())
-        ' These are the settings of the preset `paper-rs`.'
+        >>> from hipmr_hf import Encryption
+        >>> preset_sentence(Encryption.from_preset("strongest"))
+        ' These are the settings of the preset `strongest`.'
+        >>> preset_sentence(Encryption.from_preset("paper-mi"))
+        ''
     """
     name = preset_of(encryption)
-    return "" if name is None else f" These are the settings of the preset `{name}`."
+    if name is None or preset_that_leaves_less(encryption) is not None:
+        return ""
+    return f" These are the settings of the preset `{name}`."
 
 
 def preset_that_leaves_less(encryption: Encryption) -> str | None:
