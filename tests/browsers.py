@@ -46,7 +46,8 @@ class Site:
                 body = site.files.get(name)
                 if body is None and path.is_file():
                     body = path.read_bytes()
-                self.reply(404 if body is None else 200, body or b"", guess_type(name)[0] or "text/html")
+                kind = "text/javascript" if name.endswith(".mjs") else guess_type(name)[0] or "text/html"
+                self.reply(404 if body is None else 200, body or b"", kind)
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))

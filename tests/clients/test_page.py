@@ -4,6 +4,8 @@ import io
 import json
 import os
 import re
+import shutil
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -15,7 +17,7 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 from browsers import Browser, Site
-from client_helpers import CLIENT, load_example
+from client_helpers import CLIENT, load_example, skip_loudly
 
 from hipmr_hf import RandomShuffling
 from hipmr_hf.images.reading import read_image
@@ -105,6 +107,36 @@ def site(space, classify) -> Iterator[Site]:
     site.close()
 
 
+@pytest.fixture(scope="module")
+def onnx_site(checkpoint, tmp_path_factory) -> Iterator[Site]:
+    """The page as it is built for a checkpoint that lies beside its ONNX export; there is no endpoint."""
+    import torch
+    from transformers import AutoModelForImageClassification
+
+    class Logits(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = AutoModelForImageClassification.from_pretrained(checkpoint)
+
+        def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+            return self.model(pixel_values=pixel_values).logits
+
+    exported = tmp_path_factory.mktemp("exported") / "model"
+    shutil.copytree(checkpoint, exported)
+    (exported / "onnx").mkdir()
+    picture, path = torch.zeros(1, 3, *ENCRYPTION.encrypted_size), exported / "onnx" / "model.onnx"
+    names = {"input_names": ["pixel_values"], "output_names": ["logits"]}
+    torch.onnx.export(Logits().eval(), (picture,), str(path), dynamo=False, **names)
+    folder = tmp_path_factory.mktemp("space") / "page"
+    try:
+        assert load_example("space/build.py").build(exported, folder, name="a tiny model") is True
+    except subprocess.CalledProcessError:
+        skip_loudly("npm did not get ONNX Runtime, so no model was run in the page")
+    site = Site(folder)
+    yield site
+    site.close()
+
+
 @pytest.fixture(scope="module", params=["chromium", "firefox"])
 def browser(request, site) -> Iterator[Browser]:
     browser = Browser(request.param)
@@ -163,7 +195,7 @@ def test_what_leaves_is_the_encrypted_picture_alone_and_is_answered_as_pythons_p
     page, site, plain, classify
 ):
     page.run("document.getElementById('predict').click()")
-    page("wait", body="document.querySelectorAll('#answers li').length > 0")
+    said = answers_on(page)
     posts = [request for request in site.requests if request.method == "POST"]
     assert [request.path for request in posts] == ["/predict"]
     body = posts[0].body
@@ -183,12 +215,31 @@ def test_what_leaves_is_the_encrypted_picture_alone_and_is_answered_as_pythons_p
     )
 
     expected = classify(PIL.Image.fromarray(pixels))
-    said = page.run("""
+    assert [label for label, _ in said] == [answer["label"] for answer in expected]
+    assert [score for _, score in said] == pytest.approx([answer["score"] for answer in expected], abs=1e-6)
+
+
+def answers_on(page: Browser) -> list[tuple[str, float]]:
+    page("wait", body="document.querySelectorAll('#answers li').length > 0")
+    return page.run("""
         const lines = [...document.querySelectorAll("#answers li")];
         return lines.map((line) => [line.firstChild.data, Number(line.dataset.score)]);
     """)
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+def test_the_page_runs_the_model_itself_as_pythons_pipeline_does_and_sends_nothing(
+    browser, onnx_site, plain, classify
+):
+    open_page(browser, onnx_site, plain)
+    browser.run("document.getElementById('predict').click()")
+    said = answers_on(browser)
+    side = ENCRYPTION.encrypted_size[0]
+    expected = classify(PIL.Image.frombytes("RGB", (side, side), sent(browser)))
     assert [label for label, _ in said] == [answer["label"] for answer in expected]
-    assert [score for _, score in said] == pytest.approx([answer["score"] for answer in expected], abs=1e-6)
+    assert [score for _, score in said] == pytest.approx([answer["score"] for answer in expected], abs=1e-5)
+    assert {request.method for request in onnx_site.requests} == {"GET"}
+    assert text_of(browser, "#status") == f"The model says: {expected[0]['label']}."
 
 
 def test_no_other_address_is_asked_and_none_can_be(page, site):
