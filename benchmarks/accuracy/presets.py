@@ -115,6 +115,8 @@ def rendered(results: list[dict]) -> str:
             name, embedding = setting.name.split("; ")
             scores = mean_and_deviation([100 * run["accuracy"] for run in runs], 1)
             rows.append([name, embedding, scores, len(runs), f"{runs[0]['num_parameters']:,}"])
+    if not rows:
+        return "No row is stored yet."
     return table(["pictures", "patch embedding", "test accuracy, %", "seeds", "parameters"], rows)
 
 

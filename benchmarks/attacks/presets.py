@@ -34,6 +34,13 @@ from hipmr_hf.training.patch_embedding import fitting_embedding
 MARK = "presets"
 COMMAND = "python benchmarks/attacks/presets.py"
 OVERLAP = 0.0
+TURNED_ROWS = {
+    "RS+MI, interval 4, symmetries, tones apart": "classification",
+    "RS+MI, grid 4, symmetries, normalization": "strongest",
+    "RS, symmetries": "reversible",
+    "RS": "paper-rs",
+}
+"""Rows of `turned.json`, of 224 pixels and patches of 16, by the preset that they are."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -69,6 +76,25 @@ def linked(results: dict) -> dict[str, dict]:
     }
 
 
+def turned(results: dict, measure: str) -> dict[str, dict]:
+    """Each preset's largest figure of attackers that turn pieces, over how long they were fitted."""
+    found: dict[str, dict] = {}
+    for run in results.get("runs", []):
+        preset = TURNED_ROWS.get(run["setting"])
+        value = float(np.mean([image[measure] for image in run["images"]]))
+        if preset is None or (preset in found and found[preset]["value"] >= value):
+            continue
+        chance = float(np.mean([image["chance"] for image in run["images"]]))
+        found[preset] = {
+            "value": value,
+            "said": share(value),
+            "beside": f"chance {chance:.3f}".replace(" 0.", " ."),
+            "measured_on": f"{len(run['images'])} photographs of 224 pixels",
+            "command": results["command"],
+        }
+    return found
+
+
 def accuracies(runs: list[dict]) -> dict[str, dict]:
     """Each preset's accuracy, by the patch embedding that its pictures get by default."""
     plain = [
@@ -96,7 +122,12 @@ def accuracies(runs: list[dict]) -> dict[str, dict]:
 
 def collected(results: dict) -> dict[str, dict[str, dict]]:
     """Every figure of every preset that is stored."""
-    measures = {"linked": linked(results), "accuracy": accuracies(load_results(stored(ACCURACY)) or [])}
+    turning = load_results(stored("turned"))
+    measures = {
+        **{measure: turned(turning, measure) for measure in ("adjacent", "partner")},
+        "linked": linked(results),
+        "accuracy": accuracies(load_results(stored(ACCURACY)) or []),
+    }
     return {
         name: {measure: found[name] for measure, found in measures.items() if name in found}
         for name in PRESETS

@@ -34,6 +34,20 @@ def test_every_figure_is_told_with_its_command_and_what_it_was_measured_on():
     assert preset_figures.told("paper-rs", "weight") == "not measured"
 
 
+def test_the_worst_of_the_attackers_that_turn_pieces_is_told():
+    def run(setting: str, adjacent: float) -> dict:
+        images = [{"adjacent": adjacent, "partner": 2 * adjacent, "chance": 0.0187} for _ in range(12)]
+        return {"setting": setting, "images": images}
+
+    name = "RS+MI, interval 4, symmetries, tones apart"
+    runs = [run(name, 0.051), run(name, 0.058), run(name, 0.04), run("RS+MI", 0.2)]
+    found = presets.turned({"command": "python some.py", "runs": runs}, "adjacent")
+    assert list(found) == ["classification"]
+    figure = preset_figures.Figure(**found["classification"])
+    assert figure.told() == ".06 (chance .019; 12 photographs of 224 pixels; python some.py)"
+    assert presets.turned({}, "adjacent") == {}
+
+
 @pytest.mark.parametrize("size", [64, 224, 384])
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_known_at_every_size(name, size):
