@@ -356,3 +356,18 @@ def test_a_full_audit_trains_every_attacker_and_keeps_its_curve(photos, settings
         assert record.effort["source_images"] == 6 and record.effort["curve"], record.attack
         assert "other images" in record.knows and "6 images only" in record.notes[0]
     json.dumps(report.to_dict(), allow_nan=False)
+
+
+# Turned patches
+
+
+def test_turned_patches_are_attacked_by_scores_that_were_fitted_on_the_other_images(report):
+    easy, hard = (records(report, number)["turned"] for number in (0, 1))
+    assert easy.kind == ORDER and easy.measure == "adjacent" and "5 other images" in easy.knows
+    assert easy.by_chance == pytest.approx(0.2)  # 16 patches: 48 of 240 ordered pairs touch
+    assert easy.value > 2 * easy.by_chance and hard.n == 3
+
+
+def test_too_few_other_images_to_fit_on_are_told(photos):
+    audit = privacy_report(photos[:5], HARD, effort=TINY).settings[0]
+    assert "fewer than 4 images" in audit.left_out["turned"]

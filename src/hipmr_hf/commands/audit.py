@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputValueError(
             "--leaks: the search for leaks is a command of its own; type hipmr leaks PATH_OR_REPO."
         )
-    check_extra("hipmr audit", "audit", "numba", "scipy")
+    check_extra("hipmr audit", "audit", "numba", "scipy", "sklearn")
     from pathlib import Path
 
     from ..files import check_is_free

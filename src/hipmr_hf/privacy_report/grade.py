@@ -57,7 +57,11 @@ _SEEN = {
     ),
 }
 _LETTERS = "BCDEF"
-_SHARES = {"neighbour": "of the neighbouring patches", "direct": "of the patches in their places"}
+_SHARES = {
+    "neighbour": "of the neighbouring patches",
+    "direct": "of the patches in their places",
+    "adjacent": "of the adjacent patches truly adjacent",
+}
 
 
 @dataclasses.dataclass(frozen=True)

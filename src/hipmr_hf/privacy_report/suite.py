@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from . import gradients, linking, solving, trained, untrained
+from . import gradients, linking, solving, trained, turned, untrained
 from .records import AttackRecord
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Attacker:
 ATTACKERS = (
     Attacker("look", "looking at it", untrained.look),
     Attacker("jigsaw", "jigsaw solver", untrained.jigsaw, solving.cannot_solve),
+    Attacker("turned", "fitted pair scores", turned.turned, turned.cannot_fit),
     Attacker("neighbour", "neighbour network", trained.neighbour, trained.cannot_train_on_puzzles),
     Attacker("position", "position network", trained.position, trained.cannot_train_on_places),
     Attacker("reconstruction", "drawing transformer", trained.reconstruction, trained.cannot_train),
