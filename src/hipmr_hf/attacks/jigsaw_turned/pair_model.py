@@ -33,6 +33,7 @@ class PairModel:
     Args:
         view: what the settings leave to compare.
         metric: learned distance of descriptors.
+        shares: of the other pairs that each round was shown; all neighbours were.
         first: boosting on features of a pair.
         second: boosting on these and what the first found in the whole picture.
         effort: pictures and seconds that it took.
@@ -40,6 +41,7 @@ class PairModel:
 
     view: View
     metric: Metric
+    shares: tuple[float, float]
     first: Any
     second: Any
     effort: dict[str, Any]
@@ -54,13 +56,13 @@ class PairModel:
             float32 (num_patches, num_patches), symmetric: log-odds of being neighbours.
         """
         features = pair_features(Patches(pieces, self.view), self.metric)
-        scores = _first_scores(self.first, features, len(pieces))
+        scores = _first_scores(self.first, features, len(pieces), self.shares[0])
         first, second = np.triu_indices(len(pieces), 1)
         chosen = _candidates(scores)[first, second]
         i, j = first[chosen], second[chosen]
         more = np.concatenate([features[chosen], _surroundings(scores, i, j)], axis=1)
         better = np.minimum(scores, 0) - 4
-        better[i, j] = better[j, i] = self.second.decision_function(more) + np.log(_CANDIDATE_NEGATIVES)
+        better[i, j] = better[j, i] = self.second.decision_function(more) + np.log(self.shares[1])
         np.fill_diagonal(better, _FAR)
         return better.astype(np.float32)
 
@@ -86,10 +88,13 @@ def fit_pair_model(
     half = max(1, len(puzzles) // 2)
     early, late = puzzles[:half], puzzles[half:] or puzzles[:half]
     metric = _metric([(Patches(pieces, view), beside) for pieces, beside in early[:40]])
+    # Small puzzles have few other pairs: there each round sees more of them.
+    usual = 2 * float(np.mean([_upper(beside).mean() for _, beside in puzzles]))
+    shares = min(1.0, max(_NEGATIVES, usual)), min(1.0, max(_CANDIDATE_NEGATIVES, usual))
     rows, answers = [], []
     for number, (pieces, beside) in enumerate(early):
         features, truth = pair_features(Patches(pieces, view), metric), _upper(beside)
-        kept = truth | (rng.random(len(truth)) < _NEGATIVES)
+        kept = truth | (rng.random(len(truth)) < shares[0])
         rows.append(features[kept])
         answers.append(truth[kept])
         progress(0.3 * number / half, "pairs")
@@ -97,16 +102,16 @@ def fit_pair_model(
     rows, answers = [], []
     for number, (pieces, beside) in enumerate(late):
         features, truth = pair_features(Patches(pieces, view), metric), _upper(beside)
-        scores = _first_scores(first, features, len(pieces))
+        scores = _first_scores(first, features, len(pieces), shares[0])
         i, j = np.triu_indices(len(pieces), 1)
-        kept = _candidates(scores)[i, j] & (truth | (rng.random(len(truth)) < _CANDIDATE_NEGATIVES))
+        kept = _candidates(scores)[i, j] & (truth | (rng.random(len(truth)) < shares[1]))
         rows.append(np.concatenate([features[kept], _surroundings(scores, i[kept], j[kept])], axis=1))
         answers.append(truth[kept])
         progress(0.5 + 0.3 * number / half, "pairs, second round")
     second = _boosting(rows, answers, trees, seed)
     progress(1.0, "fitted")
     effort = {"pictures": len(puzzles), "trees": 2 * trees, "cpu_seconds": time.process_time() - started}
-    return PairModel(view, metric, first, second, effort)
+    return PairModel(view, metric, shares, first, second, effort)
 
 
 def _metric(described: Sequence[tuple[Patches, np.ndarray]]) -> Metric:
@@ -136,11 +141,11 @@ def _upper(square: np.ndarray) -> np.ndarray:
     return square[np.triu_indices(len(square), 1)]
 
 
-def _first_scores(model: Any, features: np.ndarray, count: int) -> np.ndarray:
+def _first_scores(model: Any, features: np.ndarray, count: int, share: float) -> np.ndarray:
     scores = np.full((count, count), _FAR, np.float32)
     first, second = np.triu_indices(count, 1)
     # Only a share of the other pairs was shown, which made neighbours look likelier.
-    scores[first, second] = model.decision_function(features) + np.log(_NEGATIVES)
+    scores[first, second] = model.decision_function(features) + np.log(share)
     return np.maximum(scores, scores.T)
 
 
