@@ -18,6 +18,7 @@ PAGES = {
     "neighbour_attack": "docs/attacks.md",
     "trained_attacks": "docs/attacks.md",
     "tones_comb": "docs/attacks.md",
+    "membership": "docs/attacks.md",
     "linkage": "docs/linkage.md",
     "presets": "docs/settings.md",
     "settings_sweep": "docs/settings.md",

@@ -58,7 +58,7 @@ def test_the_base_is_what_the_owners_and_the_clients_rooms_import():
     assert imported(sources(but=ROOMS_OF_EXTRAS)) - set().union(*lists.values()) == base - BEHIND["base"]
 
 
-@pytest.mark.parametrize("extra", ["torch", "audit", "detection", "ray"])
+@pytest.mark.parametrize("extra", ["torch", "audit", "detection", "dp", "ray"])
 def test_an_extra_holds_what_is_imported_somewhere(extra):
     assert declared()[extra] <= imported(sources()) | BEHIND.get(extra, set())
 

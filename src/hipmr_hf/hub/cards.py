@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import PIL.Image
 import pyarrow.parquet as pq
 from datasets import Features
 from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
 
 from ..encryption.weaknesses import weaknesses
 from ..errors import InputValueError
-from ..layout import DATA_FOLDER, MASK_COLUMN, image_columns, split_of
+from ..layout import DATA_FOLDER, MASK_COLUMN, split_of
 from . import escaping
 from .audit_section import AuditRow, audit_rows, audit_section
 from .card_renewal import BEGIN, END
 from .column_words import columns_in_words
+from .folder_facts import content_id, image_format
 from .limits import what_is_not_protected, what_viewers_see
 from .preset_figures import preset_sentence
+from .privacy_section import PrivacyFacts, privacy_section
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -42,7 +41,6 @@ _METHODS = {
     "and the patches of each image stand in a random order of their own.",
     "mi": "**Mixing-up (MI)**: each patch becomes the mean of its sub-patches and keeps its place.",
 }
-_HASHED_BYTES = 2**16
 _AUTO_CLASSES = {
     "image-classification": "AutoModelForImageClassification",
     "object-detection": "AutoModelForObjectDetection",
@@ -103,6 +101,7 @@ class ModelFacts:
         num_parameters: of the model.
         license: an identifier of the Hub's list.
         audit: attacks that were tried on the images.
+        privacy: what its training spent, where it was differentially private.
     """
 
     repo_id: str
@@ -117,6 +116,7 @@ class ModelFacts:
     num_parameters: int | None = None
     license: str | None = None
     audit: Sequence[AuditRow] = ()
+    privacy: PrivacyFacts | None = None
 
 
 def dataset_card(facts: DatasetFacts) -> DatasetCard:
@@ -166,34 +166,10 @@ def card_of_folder(
         splits[split] = splits.get(split, 0) + pq.read_metadata(path).num_rows
     features = Features.from_arrow_schema(pq.read_schema(path))
     columns = columns_in_words(features)
-    image_format = _image_format(path, features)
-    told = {"key_id": key_id, "image_format": image_format, "license": license}
+    told = {"key_id": key_id, "image_format": image_format(path, features), "license": license}
     return dataset_card(
-        DatasetFacts(repo_id, encryption, splits, columns, content_id=_content_id(shards), **told)
+        DatasetFacts(repo_id, encryption, splits, columns, content_id=content_id(shards), **told)
     )
-
-
-def _content_id(shards: Sequence[Path]) -> str:
-    """Hash the sizes, beginnings and ends of shards: enough to tell two encryptions of one thing apart."""
-    digest = hashlib.sha256()
-    for path in shards:
-        with path.open("rb") as file:
-            size = file.seek(0, io.SEEK_END)
-            for place in (0, max(0, size - _HASHED_BYTES)):
-                file.seek(place)
-                digest.update(f"{path.name} {size}".encode() + file.read(_HASHED_BYTES))
-    return digest.hexdigest()[:16]
-
-
-def _image_format(shard: Path, features: Features) -> str | None:
-    """Read from a shard's first image which format they have."""
-    (name,) = image_columns(features)
-    with pq.ParquetFile(shard, pre_buffer=False) as file:
-        first = next(file.iter_batches(batch_size=1, columns=[name]), None)
-    if first is None:
-        return None
-    with PIL.Image.open(io.BytesIO(first.column(0)[0].as_py()["bytes"])) as image:
-        return image.format.lower()
 
 
 def model_card(facts: ModelFacts) -> ModelCard:
@@ -228,6 +204,7 @@ def model_card(facts: ModelFacts) -> ModelCard:
         results=results if metrics else [],
         evaluated_on=escaping.text(facts.evaluated_on) if facts.evaluated_on else None,
         training_command=escaping.block(facts.training_command, "bash") if facts.training_command else None,
+        privacy=None if facts.privacy is None else privacy_section(facts.privacy),
         audit=audit_rows(facts.audit),
         **_shared(facts.encryption, keyed=False),
     )
@@ -264,6 +241,11 @@ def _model_metadata(facts: ModelFacts, metrics: Mapping[str, float]) -> ModelCar
         for name, value in metrics.items()
     ]
     optional = {"license": facts.license, "base_model": facts.base_model, "datasets": facts.dataset_name}
+    if facts.privacy is not None:
+        optional["differential_privacy"] = {
+            "epsilon": facts.privacy.epsilon,
+            "delta": facts.privacy.delta,
+        }
     return ModelCardData(
         library_name="transformers",
         pipeline_tag=facts.task,

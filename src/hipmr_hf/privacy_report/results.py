@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .assets import who_can_learn_what
 from .bench import Effort, described
 from .grade import THRESHOLDS, WAY, Grade, largest_leak, sentence
 from .holders import advice, known, who_can_do_what
@@ -84,6 +85,7 @@ class SettingsAudit:
             "advice": self.advice,
             "known": self.known,
             "who_can_do_what": who_can_do_what(self.encryption, self.records),
+            "who_can_learn_what": who_can_learn_what(self.encryption, self.records),
             "cpu_seconds": self.cpu_seconds,
         }
 
