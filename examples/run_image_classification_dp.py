@@ -8,11 +8,11 @@ What the model tells of any one picture is bounded by an epsilon, which its card
 
 One record is one row. Where a picture stands in several rows, such as one that was encrypted several times,
 `--picture_column picture` names an id of the plain picture, which the owner kept (`hipmr encrypt
---keep-columns label picture`): then one record is one picture, and a step takes one of its rows at most.
-Without it, the guarantee is for each row, and the card says so.
+--keep-columns label picture`): then one record is one picture, of which a step takes one row at most. Without
+it, the guarantee is for each row, and the card says so.
 
-Privacy costs accuracy, least with many records: take large batches (`--expected_batch_size`), many epochs, and
-a checkpoint that was trained on public images (`--model_name_or_path`). Mixup and a teacher's logits are
+Privacy costs accuracy, least with many records: take large batches (`--expected_batch_size`), many epochs,
+and a checkpoint that was trained on public images (`--model_name_or_path`). Mixup and a teacher's logits are
 refused, for the guarantee would not hold. Evaluation needs a split of its own: a share that is held out by
 class depends on all records. Killed runs go on with `--resume` from the last `--checkpoint_every_epoch`; what
 was spent before counts. One process.

@@ -4,8 +4,8 @@
 
 Each model trains on half of a pool of tiles; each tile is in about half of the training sets. Every model
 is attacked in turn (LiRA, `hipmr_hf.attacks.membership`), and the others are the attacker's shadow models,
-trained alike. The candidates are the encrypted rows themselves, as the published dataset has them, or the same
-pictures encrypted afresh, as somebody has them who holds the plain picture. With privacy: DP-SGD at
+trained alike. The candidates are the encrypted rows themselves, as the published dataset has them, or the
+same pictures encrypted afresh, as somebody has them who holds the plain picture. With privacy: DP-SGD at
 epsilon 8. Writes `benchmarks/results/membership.json` and its table in docs/attacks.md; logits and models'
 training sets stay in `--output_dir`, so that a stopped run goes on.
 """
@@ -23,7 +23,7 @@ import torch.nn.functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.attacks.linkage import eurosat
-from benchmarks.attacks.membership_table import rendered, scored
+from benchmarks.attacks.membership_table import MARK, rendered, scored
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import ROOT, publish
 from benchmarks.harness.results_file import load_results, save_results
@@ -31,7 +31,6 @@ from hipmr_hf import Encryption, PEViTForImageClassification, RandomShuffling
 from hipmr_hf.training.classification import pevit_config_for
 from hipmr_hf.training.private import OneRowAPicture, PrivacyBudget, PrivateTraining
 
-MARK = "membership"
 SIZE = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 192}
 CLASSES, FRESH, BATCH = 10, 2, 50
 COMMON = {"image_size": 48, "patch_size": 8}
@@ -55,7 +54,7 @@ class Pool:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__, results=MARK, report="the table from what is stored")
+    parser = script_parser(__doc__, results=MARK, only="encryptions", report="the table")
     parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "membership")
     parser.add_argument("--pool", type=int, default=1000, help="tiles, of which each model sees half")
     parser.add_argument("--tests", type=int, default=750)
@@ -159,7 +158,8 @@ def run(name: str, number: int, private: bool, pool: Pool, members: np.ndarray, 
 def train_all(args: argparse.Namespace) -> None:
     """Train the models that are not there yet; those without privacy first."""
     members = training_sets(args.models, args.pool)
-    pools = {name: encrypted_pool(encryption, args) for name, encryption in ENCRYPTIONS.items()}
+    chosen = {name: one for name, one in ENCRYPTIONS.items() if not args.only or name in args.only}
+    pools = {name: encrypted_pool(encryption, args) for name, encryption in chosen.items()}
     for private in (False, True):
         for name, pool in pools.items():
             for number in range(args.models):

@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.harness.tables import mean_and_deviation, table
 from hipmr_hf.attacks.membership import confidence, every_model_in_turn, membership_result
 
+MARK = "membership"
 ATTACKS = (
     ("the rows themselves", "rows", "online"),
     ("the rows themselves", "rows", "offline"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accuracy import bccd, eurosat, presets
-from benchmarks.attacks import jigsaw
+from benchmarks.attacks import jigsaw, membership_table
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
 
@@ -20,7 +20,7 @@ SCRIPTS = sorted(
 
 @pytest.mark.parametrize(
     ("benchmark", "part"),
-    [(eurosat, None), (presets, None), (bccd, None), (jigsaw, "settings")],
+    [(eurosat, None), (presets, None), (bccd, None), (jigsaw, "settings"), (membership_table, "records")],
     ids=lambda one: str(one)[-25:],
 )
 def test_the_page_shows_what_was_measured(benchmark, part):

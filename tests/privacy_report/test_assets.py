@@ -1,0 +1,55 @@
+"""Every cell of the table of holders and assets is measured, by design, or said not to be measured."""
+
+import numpy as np
+import pytest
+
+from benchmarks.harness.results_file import load_results, stored
+from hipmr_hf import MixingUp, RandomShuffling
+from hipmr_hf.privacy_report.assets import ASSETS, MEMBERSHIP, who_can_learn_what
+from hipmr_hf.privacy_report.records import LINK, ORDER, PICTURE, AttackRecord
+
+RECORDS = [
+    AttackRecord("jigsaw", "a solver", ORDER, "", "neighbour", {"neighbour": [0.9]}, {"neighbour": 0.005}),
+    AttackRecord("same_picture", "a comparison", LINK, "", "top1", {"top1": [1.0]}, {"top1": 0.1}),
+    AttackRecord("faces", "a face detector", PICTURE, "", "found", {"found": [0.4]}, {"found": 0.0}),
+]
+
+
+@pytest.mark.parametrize("encryption", [RandomShuffling(), RandomShuffling(sub_patch_grid=2), MixingUp()])
+@pytest.mark.parametrize("records", [[], RECORDS])
+def test_every_cell_says_where_it_comes_from(encryption, records):
+    rows = who_can_learn_what(encryption, records)
+    assert [row["holder"] for row in rows] == ["public", "builder", "server", "client", "key holder"]
+    for row in rows:
+        assert list(row) == ["holder", *ASSETS]
+        for asset in ASSETS:
+            assert row[asset].startswith(("measured", "by design: ", "not measured")), row[asset]
+
+
+def test_figures_are_the_audits_own():
+    public, *_ = who_can_learn_what(RandomShuffling(), RECORDS)
+    assert "90%" in public["scene"] and "a solver" in public["scene"]
+    assert "a face detector" in public["faces"] and public["words"] == "not measured"
+    assert "100%" in public["identity"] and "in the dataset" in public["membership"]
+
+
+def test_a_key_opens_what_the_settings_did_not_destroy():
+    def key_holder(encryption):
+        return who_can_learn_what(encryption, RECORDS)[-1]["scene"]
+
+    assert key_holder(RandomShuffling()) == "by design: every picture, whole"
+    assert "stays destroyed" in key_holder(RandomShuffling(interval=2))
+    assert "there is no key" in key_holder(MixingUp())
+
+
+def test_membership_is_what_the_benchmark_measured():
+    measured = {
+        one["setting"]: (np.mean(one["true_positives_1"]), np.mean(one["auc"]))
+        for one in load_results(stored("membership"), "records")
+        if one["privacy"] == "none" and one["variant"] == "offline"
+    }
+    assert measured.keys() == MEMBERSHIP.keys()
+    for setting, told in MEMBERSHIP.items():
+        assert told == pytest.approx(measured[setting], abs=0.00051)
+    server = who_can_learn_what(RandomShuffling(), [])[2]
+    assert "RS: 3.4% of the members found at 1% false positives, area 0.64" in server["membership"]
