@@ -80,7 +80,8 @@ class OneRowAPicture(Dataset):
     """
 
     def __init__(self, rows: Sequence[Any], pictures: Sequence[np.ndarray]):
-        self.rows, self.pictures = rows, pictures
+        self.rows: Sequence[Any] = rows
+        self.pictures: Sequence[np.ndarray] = pictures
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -169,12 +170,17 @@ class PrivateTraining:
         _check_fits(budget, len(records), expected_batch_size)
         with warnings.catch_warnings():  # that torch's generator is no cryptographic one: cards say so
             warnings.filterwarnings("ignore", message="Secure RNG turned off")
-            self.budget, self.engine = budget, PrivacyEngine(accountant=budget.accountant)
+            self.engine: Any = PrivacyEngine(accountant=budget.accountant)
+        self.budget: PrivacyBudget = budget
         options = {"collate_fn": collate, "num_workers": num_workers, "generator": _fresh_generator("cpu")}
         loader = DataLoader(records, expected_batch_size, **options)
-        self.records, self.sampling_rate = len(records), 1 / len(loader)
+        self.records: int = len(records)
+        self.sampling_rate: float = 1 / len(loader)
         self.noise_multiplier: float = _noise_multiplier(budget, self.sampling_rate)
         device = next(model.parameters()).device
+        self.model: Any
+        self.optimizer: Any
+        self.loader: DataLoader
         self.model, self.optimizer, self.loader = self.engine.make_private(
             module=model,
             optimizer=optimizer,
