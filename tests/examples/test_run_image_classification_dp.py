@@ -35,8 +35,8 @@ def twice(tmp_path_factory):
     return folder
 
 
-def test_the_card_tells_what_the_accountant_gives(launch, folders, tmp_path):
-    launch(SCRIPT, "--dataset_name", folders["rs"], "--output_dir", tmp_path, "--max_train_steps", 3, *SMALL)
+def test_the_card_tells_what_the_accountant_gives(example, folders, tmp_path):
+    run(example, folders["rs"], tmp_path, "--max_train_steps", 3)
 
     told, card = results(tmp_path), ModelCard.load(tmp_path / "README.md")
     accountant = PRVAccountant()
