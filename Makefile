@@ -24,8 +24,10 @@ quickstart-detection: install
 # The page of sealed upload for the quick start's model, at a printed address of this machine.
 demo: install
 	test -e outputs/quickstart/pevit/config.json || $(MAKE) quickstart
-	rm -rf outputs/space
-	$(BIN)/python examples/space/build.py outputs/quickstart/pevit --output_dir outputs/space --endpoint /predict
+	rm -rf outputs/space outputs/space_model
+	$(BIN)/hipmr export outputs/quickstart/pevit --output-dir outputs/space_model || \
+		cp -R outputs/quickstart/pevit outputs/space_model  # the page then asks the server alone
+	$(BIN)/python examples/space/build.py outputs/space_model --output_dir outputs/space --endpoint /predict
 	$(BIN)/python examples/space/serve.py outputs/space outputs/quickstart/pevit
 
 # Soak and fuzz run here at a small size; their full size has targets of its own.
