@@ -33,7 +33,7 @@ from hipmr_hf.training.digit_scenes import digit_scenes
 from hipmr_hf.training.segmentation import build_segmenter
 
 MARK = "digit_masks"
-SIZE, PATCH = 64, 8
+SIZE, PATCH = 48, 8
 SCENES = {
     "size": (SIZE, SIZE),
     "digit_sizes": (20, 36),
@@ -41,7 +41,7 @@ SCENES = {
     "with_masks": True,
     "one_class": True,
 }
-NUM_LABELS, BATCH = 2, 32
+NUM_LABELS, BATCH = 2, 16
 MI = mixing(image_size=SIZE, patch_size=PATCH)
 HARDENED = mixing(image_size=SIZE, patch_size=PATCH, **BOTH)
 WAYS: dict[str, tuple[MixingUp | None, str]] = {
@@ -50,14 +50,14 @@ WAYS: dict[str, tuple[MixingUp | None, str]] = {
     "MI, invariant embedding": (MI, "invariant"),
     "MI, symmetries, normalization, invariant embedding": (HARDENED, "invariant"),
 }
-WIDTH = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 3}
+WIDTH = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 3, "decoder_hidden_size": 16}
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__, results=MARK, only="names of ways", report="the table")
-    parser.add_argument("--train_scenes", type=int, default=600)
-    parser.add_argument("--test_scenes", type=int, default=200)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--train_scenes", type=int, default=400)
+    parser.add_argument("--test_scenes", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--learning_rate", type=float, default=2e-3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--validation", action="store_true", help="measure on scenes of the training digits")

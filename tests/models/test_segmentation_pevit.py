@@ -90,6 +90,9 @@ def test_the_processor_gives_class_ids_at_the_size_asked_for():
     torch.testing.assert_close(torch.stack(same), output.logits.argmax(dim=1))
     larger = processor.post_process_semantic_segmentation(output, target_sizes=[(32, 48), (16, 24)])
     assert larger[0].shape == (32, 48) and torch.equal(larger[1], same[1])
+    (told, _) = processor.post_process_semantic_segmentation(output, return_segmentation_scores=True)
+    assert torch.equal(told.segmentation, same[0])
+    assert torch.equal(told.segmentation_scores, output.logits[0])
     with pytest.raises(ValueError, match=r"one \(height, width\) per image, got 1 for 2"):
         processor.post_process_semantic_segmentation(output, target_sizes=[(32, 48)])
 

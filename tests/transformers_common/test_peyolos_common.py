@@ -109,6 +109,10 @@ class PEYolosImageProcessingTester(image_processing_common.ImageProcessingTester
     def expected_output_image_shape(self, images):
         return self.num_channels, self.max_resolution, self.max_resolution
 
+    def prepare_post_process_semantic_segmentation_inputs(self):
+        self.num_labels, self.size = 3, {"height": 16, "width": 24}  # the processor itself has no size
+        return super().prepare_post_process_semantic_segmentation_inputs()
+
 
 class PEYolosImageProcessingTest(
     image_processing_common.ImageProcessingTestMixin,

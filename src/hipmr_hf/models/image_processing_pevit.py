@@ -168,37 +168,51 @@ class PEViTImageProcessorPil(PilBackend):
         return BatchFeature({"pixel_values": [_shift_and_scale(image, shift, scale) for image in images]})
 
     def post_process_semantic_segmentation(
-        self, outputs: Any, target_sizes: "torch.Tensor | Sequence[tuple[int, int]] | None" = None
-    ) -> "list[torch.Tensor]":
+        self,
+        outputs: Any,
+        target_sizes: "torch.Tensor | Sequence[tuple[int, int]] | None" = None,
+        return_segmentation_scores: bool = False,
+    ) -> list[Any]:
         """Turn a model's output into the class of every pixel.
 
         Args:
             outputs: What [`PEViTForSemanticSegmentation`] returns: `logits`.
             target_sizes: (height, width) to resize the logits of each image to, bilinearly; such as the plain
                 image's, where nothing was cropped. By default the encrypted image's.
+            return_segmentation_scores: Return transformers' `SemanticSegmentationPostProcessorOutput` with
+                the logits beside the class ids.
 
         Returns:
-            For each image class ids, int64 (height, width).
+            For each image class ids, int64 (height, width); or `segmentation`, the same, and
+            `segmentation_scores` (num_labels, height, width).
 
         Raises:
             ValueError: If there is not one target size per image.
         """
-        logits = outputs.logits
-        if target_sizes is None:
-            return list(logits.argmax(dim=1))
-        if len(target_sizes) != len(logits):
-            raise ValueError(
-                f"`target_sizes` must hold one (height, width) per image, got {len(target_sizes)} for "
-                f"{len(logits)} images."
-            )
-        if is_torch_available():  # it is, for there are logits; this keeps it out of the processor's needs
-            from torch.nn.functional import interpolate
-        sizes = [tuple(int(side) for side in size) for size in target_sizes]
-        resized = (
-            interpolate(image[None], size=size, mode="bilinear", align_corners=False)
-            for image, size in zip(logits, sizes, strict=True)
-        )
-        return [image[0].argmax(dim=0) for image in resized]
+        scores = list(outputs.logits)
+        if target_sizes is not None:
+            if len(target_sizes) != len(scores):
+                raise ValueError(
+                    f"`target_sizes` must hold one (height, width) per image, got {len(target_sizes)} for "
+                    f"{len(scores)} images."
+                )
+            if is_torch_available():  # it is, for there are logits; so the processor alone does not need it
+                from torch.nn.functional import interpolate
+            sizes = [tuple(int(side) for side in size) for size in target_sizes]
+            scores = [
+                interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
+                for image, size in zip(scores, sizes, strict=True)
+            ]
+        classes = [image.argmax(dim=0) for image in scores]
+        if not return_segmentation_scores:
+            return classes
+        from transformers.image_processing_outputs import SemanticSegmentationPostProcessorOutput
+
+        both = zip(classes, scores, strict=True)
+        return [
+            SemanticSegmentationPostProcessorOutput({"segmentation": found, "segmentation_scores": logits})
+            for found, logits in both
+        ]
 
     def _warn_of_plain_pictures(self, images: list[np.ndarray], patch_size: int) -> None:
         ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]
