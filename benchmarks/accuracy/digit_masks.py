@@ -47,7 +47,6 @@ HARDENED = mixing(image_size=SIZE, patch_size=PATCH, **BOTH)
 WAYS: dict[str, tuple[MixingUp | None, str]] = {
     "plain scenes": (None, "nonlinear"),
     "MI": (MI, "nonlinear"),
-    "MI, invariant embedding": (MI, "invariant"),
     "MI, symmetries, normalization, invariant embedding": (HARDENED, "invariant"),
 }
 WIDTH = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 3, "decoder_hidden_size": 16}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import bccd, eurosat, presets
+from benchmarks.accuracy import bccd, digit_masks, eurosat, presets
 from benchmarks.attacks import jigsaw, membership_table
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
@@ -20,7 +20,14 @@ SCRIPTS = sorted(
 
 @pytest.mark.parametrize(
     ("benchmark", "part"),
-    [(eurosat, None), (presets, None), (bccd, None), (jigsaw, "settings"), (membership_table, "records")],
+    [
+        (eurosat, None),
+        (presets, None),
+        (bccd, None),
+        (digit_masks, None),
+        (jigsaw, "settings"),
+        (membership_table, "records"),
+    ],
     ids=lambda one: str(one)[-25:],
 )
 def test_the_page_shows_what_was_measured(benchmark, part):
