@@ -24,7 +24,7 @@ FLOORS: list[dict[str, set[str]]] = [
     {"encryption": set(), "images": set(), "metrics": set(), "models": set()},
     {"leaks": set(), "attacks": set(), "recognisers": set(), "training": set()},
     {"dataset": {"hub"}, "hub": set()},
-    {"privacy_report": set()},
+    {"privacy_report": set(), "adaptation": {"privacy_report"}},
     {"commands": set()},
     {"cli": set(), "hipmr_hf": {"cli"}},
 ]

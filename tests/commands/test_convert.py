@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import (
     AutoImageProcessor,
     AutoModelForImageClassification,
@@ -60,6 +62,13 @@ def test_the_settings_go_along_and_choose_what_they_imply(
     processor = AutoImageProcessor.from_pretrained(tmp_path / "out")
     size = processor.encrypted_size and tuple(processor.encrypted_size)
     assert (processor.patch_size, size) == (patch_size, encryption.encrypted_size)
+
+
+def test_a_presets_name_stands_for_its_settings(vit, tmp_path):
+    assert run(vit, "--encryption", "classification", "--output-dir", tmp_path / "out") == 0
+    assert Encryption.from_pretrained(tmp_path / "out") == Encryption.from_preset("classification")
+    config = AutoModelForImageClassification.from_pretrained(tmp_path / "out").config
+    assert config.patch_size == Encryption.from_preset("classification").encrypted_patch_size
 
 
 def test_training_goes_on_from_it_without_a_table_of_mismatches(vit, tmp_path, capfd, caplog):
@@ -120,3 +129,41 @@ def test_a_mistake_of_ours_is_not_taken_for_the_users(vit, tmp_path, monkeypatch
     assert run(vit, "--output-dir", tmp_path / "out") == 1
     shown = capsys.readouterr().err
     assert "Traceback" in shown and "mistake of the program" in shown
+
+
+@pytest.mark.parametrize(
+    ("encryption", "kind"),
+    [
+        (RandomShuffling(image_size=64, patch_size=16, sub_patch_grid=2, shuffle_tones=True), "invariant"),
+        (MIXING, "linear"),
+    ],
+    ids=["tones apart", "MI"],
+)
+def test_an_embedding_is_fitted_on_public_pictures_in_one_go(encryption, kind, vit, tmp_path, capsys):
+    folder = tmp_path / "public"
+    folder.mkdir()
+    for index in range(16):
+        pixels = np.random.default_rng(index).integers(0, 256, (10, 10, 3), np.uint8)
+        Image.fromarray(pixels).resize((80, 80), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    encryption.save_pretrained(tmp_path / "data")
+    command = (vit, "--encryption", tmp_path / "data", "--pictures", folder)
+    assert run(*command, "--output-dir", tmp_path / "out") == 0
+    assert f"The {kind} patch embedding, fitted on " in capsys.readouterr().out
+    model = AutoModelForImageClassification.from_pretrained(tmp_path / "out")
+    assert (model.config.patch_embedding, model.config.patch_size) == (kind, 8)
+    processor = AutoImageProcessor.from_pretrained(tmp_path / "out")
+    picture = encryption(Image.open(folder / "0.png"))
+    assert torch.isfinite(model(**processor(picture, return_tensors="pt")).logits).all()
+
+
+def test_pictures_without_what_they_are_for_are_refused(vit, tmp_path, capsys):
+    MIXING.save_pretrained(tmp_path / "data")
+    out, settings = ("--output-dir", tmp_path / "out"), ("--encryption", tmp_path / "data")
+    for command, message in (
+        ((vit, "--pictures", tmp_path), "--pictures: .* name the dataset with --encryption"),
+        ((vit, *settings, "--patch-embedding", "linear"), "--patch-embedding: .* with --pictures"),
+        ((vit, *settings, "--pictures", tmp_path, "--architecture", "peyolos"), "for a pevit from"),
+    ):
+        assert run(*command, *out) == 2
+        line = only_line(capsys)
+        assert re.search(message, line), line

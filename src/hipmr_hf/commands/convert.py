@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   hipmr convert google/vit-base-patch16-224 --output-dir pevit
+  hipmr convert facebook/dinov2-small --encryption me/scans --pictures public_pictures --output-dir pevit
   hipmr convert published.pth --num-heads 6 --output-dir pevit
   hipmr convert pevit --architecture peyolos --image-size 400 672 --output-dir peyolos
 
@@ -43,8 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--encryption",
-        metavar="DIR_OR_REPO",
-        help="Encrypted dataset that it will be trained on: its settings go with the checkpoint, and choose "
+        metavar="DIR_OR_PRESET",
+        help="Encrypted dataset (folder or repository) that it will be trained on, or the name of a preset, "
+        "for plain pictures of 224 pixels: its settings go with the checkpoint, and choose "
         "patch width, position encoding and, where they fix it, the size of the images.",
     )
     parser.add_argument(
@@ -65,6 +67,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="For what becomes a PEViT: reference and none average its positions; absolute keeps them. "
         "Default: reference, for shuffled patches; absolute, for mixed-up images, as --encryption tells.",
     )
+    parser.add_argument(
+        "--pictures",
+        metavar="SOURCE",
+        help="Public pictures, which are seen plain: a folder, Parquet file or Hub dataset. The patch "
+        "embedding is fitted to encrypted patches of them, not resized; for a pevit, with --encryption.",
+    )
+    parser.add_argument(
+        "--patch-embedding",
+        choices=("linear", "nonlinear", "invariant"),
+        help="Kind of embedding that is fitted on --pictures. Default: invariant where the settings turn "
+        "sub-patches or deal out tones, else linear.",
+    )
     parser.add_argument("--output-dir", metavar="DIR", required=True, help="New folder for the checkpoint.")
 
 
@@ -72,13 +86,13 @@ def run(options: argparse.Namespace) -> None:
     """Convert, list what became of every tensor, and save model and processor."""
     from pathlib import Path
 
-    from ..encryption.base import Encryption
     from ..files import check_is_free
 
     check_extra("hipmr convert", "torch", "torch", "transformers")
     output_dir = Path(options.output_dir)
     check_is_free(output_dir)
-    encryption = None if options.encryption is None else Encryption.from_pretrained(options.encryption)
+    encryption = None if options.encryption is None else _settings(options.encryption)
+    _check_pictures(options)
     with _mistakes_told():
         model, processor, report = _CONVERTERS[options.architecture](options, encryption)
     for kind in ("taken", "dropped", "new"):
@@ -92,6 +106,18 @@ def run(options: argparse.Namespace) -> None:
     print(f"Checkpoint: {output_dir}")
     if report.new:
         print("What is new has random weights: train the checkpoint before you use it.")
+
+
+def _settings(place: str) -> "Encryption":
+    """Settings of an encrypted dataset, or those that a preset's name stands for; a folder goes first."""
+    from pathlib import Path
+
+    from ..encryption.base import Encryption
+    from ..encryption.preset_table import PRESETS
+
+    if place in PRESETS and not Path(place).exists():
+        return Encryption.from_preset(place)
+    return Encryption.from_pretrained(place)
 
 
 @contextlib.contextmanager
@@ -122,7 +148,56 @@ def _convert_pevit(options: argparse.Namespace, encryption: "Encryption | None")
             position_encoding = options.position_encoding or "absolute"
         if encryption.encrypted_size is not None:
             fitting["image_size"] = encryption.encrypted_size
-    return load_pevit_from_transformers(options.checkpoint, position_encoding=position_encoding, **fitting)
+    if options.pictures is None:
+        return load_pevit_from_transformers(
+            options.checkpoint, position_encoding=position_encoding, **fitting
+        )
+    # First for plain patches of the same grid, whose tokens the new embedding then has to give.
+    fitting = {"patch_size": encryption.patch_size}
+    if isinstance(encryption.image_size, int | tuple):
+        fitting["image_size"] = encryption.image_size
+    converted = load_pevit_from_transformers(
+        options.checkpoint, position_encoding=position_encoding, **fitting
+    )
+    return _refitted(converted, options, encryption)
+
+
+def _refitted(converted: "Converted", options: argparse.Namespace, encryption: "Encryption") -> "Converted":
+    """Fit the patch embedding on public pictures; only this command and the room `adaptation` see any."""
+    import dataclasses
+
+    from ..adaptation.refit import refit_patch_embedding
+    from ..privacy_report.sources import sample_pictures
+
+    changed = encryption.sub_patch_symmetries or encryption.shuffle_tones
+    kind = options.patch_embedding or ("invariant" if changed else "linear")
+    pictures = sample_pictures([options.pictures], _MOST_PICTURES)
+    model, processor, report = converted
+    model, processor, fit = refit_patch_embedding(
+        model, processor, encryption, pictures.images, patch_embedding=kind
+    )
+    return model, processor, dataclasses.replace(report, notes=(*report.notes, str(fit)))
+
+
+def _check_pictures(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    if options.pictures is None:
+        if options.patch_embedding is not None:
+            raise InputValueError(
+                f"--patch-embedding: got {options.patch_embedding}, but nothing to fit it on; name public "
+                "pictures with --pictures."
+            )
+        return
+    if options.encryption is None:
+        raise InputValueError(
+            "--pictures: an embedding is fitted to encrypted patches of them, and nothing says how; name the "
+            "dataset with --encryption."
+        )
+    if options.architecture != "pevit" or Path(options.checkpoint).is_file():
+        raise InputValueError(
+            "--pictures: the patch embedding is fitted for a pevit from transformers alone; leave them out."
+        )
 
 
 def _convert_published_pevit(options: argparse.Namespace, encryption: "Encryption | None") -> "Converted":
@@ -247,6 +322,9 @@ def _save(
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
 
+
+# Patches of so many pictures are more than the fit takes.
+_MOST_PICTURES = 500
 
 # Options and settings in; model, processor and report out. PEYOLOS's processor is a PEViT processor too.
 _CONVERTERS = {"pevit": _convert_pevit, "peyolos": _convert_peyolos}

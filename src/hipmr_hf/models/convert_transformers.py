@@ -194,6 +194,9 @@ def _config_for(
         settings["num_register_tokens"] = getattr(source, "num_register_tokens", 0)
     if isinstance(settings["image_size"], (tuple, list)):
         settings["image_size"] = tuple(settings["image_size"])
+    if overrides.get("patch_size", settings["patch_size"]) != settings["patch_size"]:
+        # The grid of positions stays what it is unless an image size says otherwise.
+        settings["image_size"] = tuple(side * overrides["patch_size"] for side in _grid_of(source))
     return PEViTConfig(
         **{**settings, **overrides},
         position_encoding=position_encoding,

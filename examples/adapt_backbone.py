@@ -1,0 +1,202 @@
+"""Adapt a converted backbone to its encryption by feature distillation on public pictures, with Accelerate.
+
+    hipmr convert facebook/dinov2-small --encryption me/scans --pictures public_pictures --output-dir pevit
+    accelerate launch --quiet examples/adapt_backbone.py --model_name_or_path pevit \
+        --teacher_name_or_path facebook/dinov2-small --pictures public_pictures --output_dir pevit_adapted \
+        --max_train_steps 5000
+
+The teacher sees plain public pictures and the student their encryption, anew in every epoch; there are no
+labels and no private picture. A killed run goes on with `--resume`. The result is config + safetensors +
+processor + encryption settings + card; `run_image_classification.py --model_name_or_path` trains on from it.
+"""
+
+import json
+import math
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+from transformers import get_cosine_schedule_with_warmup
+
+from hipmr_hf import Encryption
+from hipmr_hf.adaptation.distillation import PublicPairs, feature_loss, features_of
+from hipmr_hf.errors import InputValueError
+from hipmr_hf.hub.card_renewal import save_card
+from hipmr_hf.hub.cards import ModelFacts, model_card
+from hipmr_hf.hub.shareable_command import shareable_command
+from hipmr_hf.models import PEViTForImageClassification, PEViTImageProcessorPil
+from hipmr_hf.models.convert_transformers import load_pevit_from_transformers, source_config
+from hipmr_hf.privacy_report.sources import sample_pictures
+from hipmr_hf.training.classification import decaying_parameters
+from hipmr_hf.training.script import parse_arguments, run_script
+
+
+@dataclass
+class Arguments:
+    model_name_or_path: str = field(
+        metadata={"help": "What `hipmr convert --encryption` wrote: the student."}
+    )
+    teacher_name_or_path: str = field(metadata={"help": "ViT, DeiT or DINOv2 of transformers."})
+    pictures: str = field(metadata={"help": "Public pictures, read as `hipmr encrypt` reads; seen plain."})
+    output_dir: Path = field(metadata={"help": "Where the model and the checkpoints go."})
+    max_pictures: int = 2000
+    max_train_steps: int = 1000
+    per_device_train_batch_size: int = 16
+    gradient_accumulation_steps: int = 1
+    learning_rate: float = 2e-5
+    weight_decay: float = 0.02
+    warmup_share: float = 0.1
+    max_grad_norm: float = 1.0
+    gradient_checkpointing: bool = False
+    checkpoint_every: int = field(default=0, metadata={"help": "Steps between checkpoints; 0 writes none."})
+    resume: bool = field(default=False, metadata={"help": "Go on from the newest checkpoint of output_dir."})
+    seed: int = 0
+
+
+def build_models(args: Arguments):
+    """The student with its settings, and a teacher with a patch for each of the student's plain ones."""
+    encryption = Encryption.from_pretrained(args.model_name_or_path)
+    if encryption.placement(4096, 4096) != encryption.placement(8192, 8192):
+        raise InputValueError(
+            "model_name_or_path: its settings keep each picture's own size, and a batch needs one size; "
+            "convert for settings with an image_size."
+        )
+    placement = encryption.placement(4096, 4096)
+    grid = placement.height // encryption.patch_size, placement.width // encryption.patch_size
+    config = source_config(args.teacher_name_or_path)
+    patch = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]
+    size = grid[0] * patch, grid[1] * patch
+    teacher, teacher_processor, _ = load_pevit_from_transformers(
+        args.teacher_name_or_path, position_encoding="absolute", image_size=size
+    )
+    student = PEViTForImageClassification.from_pretrained(args.model_name_or_path)
+    if student.config.hidden_size != teacher.config.hidden_size:
+        raise InputValueError(
+            f"teacher_name_or_path: its tokens are {teacher.config.hidden_size} wide and the student's "
+            f"{student.config.hidden_size}; name the model that the student was converted from."
+        )
+    student_processor = PEViTImageProcessorPil.from_pretrained(args.model_name_or_path)
+    return encryption, student, student_processor, teacher.pevit, teacher_processor, size
+
+
+def build_optimizer(args: Arguments, model) -> torch.optim.Optimizer:
+    decaying = set(decaying_parameters(model))
+    parameters = list(model.named_parameters())
+    groups = [
+        {"params": [p for name, p in parameters if name in decaying], "weight_decay": args.weight_decay},
+        {"params": [p for name, p in parameters if name not in decaying], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=args.learning_rate)
+
+
+def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
+    """Write beside, then rename; older ones go when the new one is whole."""
+    beside, finished = folder / ".checkpoint", folder / f"checkpoint-{step}"
+    accelerator.save_state(str(beside))
+    if accelerator.is_main_process:
+        older = list(folder.glob("checkpoint-*"))
+        beside.rename(finished)
+        for path in older:
+            shutil.rmtree(path)
+    accelerator.wait_for_everyone()
+
+
+def load_newest_checkpoint(accelerator: Accelerator, folder: Path) -> int:
+    """Return the number of steps that are done already."""
+    steps = [int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*")]
+    if not steps:
+        return 0
+    accelerator.load_state(str(folder / f"checkpoint-{max(steps)}"))
+    return max(steps)
+
+
+def main(args: Arguments) -> dict[str, float]:
+    accelerator = Accelerator(gradient_accumulation_steps=args.gradient_accumulation_steps)
+    set_seed(args.seed)
+    encryption, student, student_processor, teacher, teacher_processor, size = build_models(args)
+    if args.gradient_checkpointing:
+        student.gradient_checkpointing_enable()
+    images = sample_pictures([args.pictures], args.max_pictures, seed=args.seed).images
+    pairs = PublicPairs(images, encryption, teacher_processor, student_processor, size)
+    batch = args.per_device_train_batch_size
+    loader = DataLoader(pairs, batch, shuffle=True, drop_last=len(pairs) >= batch)
+    backbone = student.pevit
+    optimizer = build_optimizer(args, backbone)
+    teacher = teacher.to(accelerator.device).requires_grad_(False)
+    backbone, optimizer, loader = accelerator.prepare(backbone, optimizer, loader)
+    schedule = get_cosine_schedule_with_warmup(
+        optimizer, int(args.warmup_share * args.max_train_steps), args.max_train_steps
+    )
+    accelerator.register_for_checkpointing(schedule)
+
+    done = load_newest_checkpoint(accelerator, args.output_dir) if args.resume else 0
+    progress = tqdm(total=args.max_train_steps, initial=done, disable=not accelerator.is_main_process)
+    step, losses = done, []
+    steps_per_epoch = math.ceil(len(loader) / args.gradient_accumulation_steps)
+    epoch, skipped = divmod(done, steps_per_epoch)
+    backbone.train()
+    while step < args.max_train_steps:
+        loader.set_epoch(epoch)
+        rest = accelerator.skip_first_batches(loader, skipped * args.gradient_accumulation_steps)
+        epoch, skipped = epoch + 1, 0
+        for inputs in rest:
+            with accelerator.accumulate(backbone):
+                with torch.no_grad():
+                    target = features_of(teacher, inputs["plain"])
+                loss = feature_loss(features_of(backbone, inputs["encrypted"]), target)
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(backbone.parameters(), args.max_grad_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+            if not accelerator.sync_gradients:
+                continue
+            schedule.step()
+            step += 1
+            losses.append(loss.item())
+            progress.update()
+            progress.set_postfix(loss=f"{losses[-1]:.3f}")
+            if args.checkpoint_every and step % args.checkpoint_every == 0:
+                save_checkpoint(accelerator, args.output_dir, step)
+            if step == args.max_train_steps:
+                break
+
+    tenth = max(1, len(losses) // 10)
+    metrics = {
+        "first_loss": sum(losses[:tenth]) / tenth if losses else float("nan"),
+        "last_loss": sum(losses[-tenth:]) / tenth if losses else float("nan"),
+        "steps": step,
+        "pictures": len(images),
+        "world_size": accelerator.num_processes,
+    }
+    if accelerator.is_main_process:
+        student.pevit = accelerator.unwrap_model(backbone)
+        save(args, student, student_processor, encryption, metrics)
+    accelerator.print(json.dumps(metrics))
+    accelerator.end_training()
+    return metrics
+
+
+def save(args: Arguments, model, processor, encryption, metrics: dict) -> None:
+    model.save_pretrained(args.output_dir)
+    processor.save_pretrained(args.output_dir)
+    encryption.save_pretrained(args.output_dir)
+    facts = ModelFacts(
+        args.output_dir.name,
+        encryption,
+        training_command=shareable_command(sys.argv),
+        num_parameters=model.num_parameters(),
+    )
+    save_card(model_card(facts), args.output_dir)
+    (args.output_dir / "all_results.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    print(f"Checkpoint: {args.output_dir}; its classifier is new: train it before you use it.")
+
+
+if __name__ == "__main__":
+    run_script(lambda: main(*parse_arguments({"adaptation": Arguments})))
