@@ -12,7 +12,7 @@ PACKAGE = Path(hipmr_hf.__file__).parent
 # that its entry names.
 FLOORS: list[dict[str, set[str]]] = [
     # pixels: what both a client's picture and an owner's file are read by, so that they are taken, or
-    # refused, alike. It opens no files, so the builder's side, which knows `encryption`, still reads none.
+    # refused, alike. It opens no files; `encryption` opens the one whose path a client gives.
     {
         "errors": set(),
         "files": {"errors"},

@@ -159,6 +159,7 @@ ENGINES = {"local": run_local, "machines": run_on_machines}
 
 def written(engine: str, case: str, root: Path) -> Path:
     encryption, source, options = CASES[case]
+    encryption = dataclasses.replace(encryption, jpeg_decoding="full")  # as these settings were written
     key = KEY if encryption.draws_randomness else None
     nonces = (hashlib.sha256(str(i).encode()).digest()[:16] for i in itertools.count())
     with mock.patch.object(rows, "new_nonce", lambda: next(nonces)):

@@ -217,7 +217,7 @@ def test_bad_settings_are_named(knobs, error, message):
     [
         (np.zeros((64, 64, 3)), TypeError, "image: got an array of float64, expected a uint8 array"),
         (np.zeros((64, 64), np.uint8), ValueError, r"image: got shape \(64, 64\)"),
-        ("photo.png", TypeError, "image: got str"),
+        (3.5, TypeError, "image: got float"),
         (np.zeros((64, 15, 3), np.uint8), ValueError, "smaller than one patch of 16"),
         (np.zeros((0, 64, 3), np.uint8), ValueError, "smaller than one patch of 16"),
         (Image.new("F", (64, 64)), ValueError, "the image has mode 'F'"),

@@ -21,6 +21,7 @@ _NAMES = (
     "sub_patch_symmetries",
     "patch_normalization",
     "shuffle_tones",
+    "jpeg_decoding",
 )
 
 
@@ -83,6 +84,12 @@ def add_settings(group: "argparse._ArgumentGroup") -> None:
         action="store_true",
         help="Deal the patches' means and contrasts out at random; not with --patch-normalization.",
     )
+    group.add_argument(
+        "--jpeg-decoding",
+        choices=("reduced", "full"),
+        help="reduced: a JPEG file to at least three times the size that it is resized to; full: all of "
+        "it, as settings files that do not say mean. Default: reduced.",
+    )
 
 
 def given_settings(options: argparse.Namespace) -> list[str]:
@@ -131,6 +138,7 @@ def _explicit(options: argparse.Namespace) -> "Encryption":
         "sub_patch_symmetries": options.sub_patch_symmetries,
         "patch_normalization": options.patch_normalization,
         "shuffle_tones": options.shuffle_tones,
+        "jpeg_decoding": options.jpeg_decoding,
         **shuffled_only,
     }
     given = {name: value for name, value in given.items() if value is not None}

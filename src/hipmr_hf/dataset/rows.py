@@ -13,8 +13,10 @@ from datasets.utils.file_utils import xopen
 
 from ..encryption.box_formats import suspicious, to_coco
 from ..encryption.boxes import OBJECT_FIELDS, as_lists, move_objects
+from ..encryption.decoding import Sized
 from ..encryption.keys import SecretKey, new_nonce
 from ..encryption.masks import move_mask
+from ..encryption.placement import place
 from ..errors import ImageReadingError, InputValueError
 from ..images.label_maps import encode_label_map, read_label_map
 from ..images.reading import read_image
@@ -166,13 +168,15 @@ class RowEncryption:
             raise RowEncryptionError(row.number, row.reason)
 
     def _prepare(self, row: _Row) -> None:
-        plain = read_image(file_of(row.image), max_pixels=self.max_pixels)
-        height, width = plain.shape[:2]
-        pixels = self.encryption.prepare(plain)
+        sized = Sized(self.encryption)
+        plain = read_image(file_of(row.image), max_pixels=self.max_pixels, least=sized)
+        height, width = sized.size or plain.shape[:2]  # as it was before it was decoded to fewer pixels
+        placement = self.encryption.placement(height, width)
+        pixels = place(plain, placement, stretches=sized.stretches(plain))
         if OBJECTS_COLUMN in row.kept:
             objects, row.dropped_boxes = move_objects(
                 self._in_coco(row.kept[OBJECTS_COLUMN], (height, width)),
-                self.encryption.placement(height, width),
+                placement,
                 image_size=(height, width),
                 sub_patch_grid=self.encryption.sub_patch_grid,
             )

@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import InputValueError
-from .base import Draw, Encryption
+from .base import Encryption
 from .checks import MAX_AREA, check_cost, check_divides, check_image_size, check_whole
+from .draw import Draw
 from .orders import LEAST_PATCHES
 from .placement import Placement, Sides, resize_to_sides
 
@@ -26,6 +27,7 @@ class MixingUp(Encryption):
         patch_normalization: as in `RandomShuffling`.
         shuffle_tones: deal the patches' tones, means and contrasts, out in a random order; textures stay in
             their places, and so do boxes and masks.
+        jpeg_decoding: as in `RandomShuffling`.
 
     Raises:
         TypeError, ValueError: a setting of the wrong type or out of range.
@@ -45,6 +47,7 @@ class MixingUp(Encryption):
     sub_patch_symmetries: bool = False
     patch_normalization: bool = False
     shuffle_tones: bool = False
+    jpeg_decoding: str = "reduced"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,4 +112,7 @@ class MixingUp(Encryption):
             )
 
     def _encrypt_block(self, images: np.ndarray, draw: Draw, out: np.ndarray) -> None:
-        out[...] = self._encrypt_in_place(images, draw)
+        rows, cols = (side // self.patch_size for side in images.shape[1:3])
+        positions = np.broadcast_to(np.arange(rows * cols), (len(images), rows * cols))
+        if not self._encrypt_fused(images, positions, cols, draw, out):
+            out[...] = self._encrypt_in_place(images, draw)

@@ -2,13 +2,15 @@
 
 import dataclasses
 import math
+import os
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..errors import InputValueError
-from ..pixels.upright import upright_pixels
+from ..pixels.reduced import Least
+from ..pixels.upright import upright_pixels, without_pil_errors
 from .checks import MAX_SIDE, check_array, check_whole
 
 # Sides longer than this many windows are cut before they are resized. Panoramas, lines of text and strips of
@@ -16,6 +18,9 @@ from .checks import MAX_SIDE, check_array, check_whole
 _LONGEST = 64
 # About this many pixels are resized at a time.
 _STRIP_PIXELS = 2**20
+
+
+Stretches = tuple[tuple[float, float] | None, tuple[float, float] | None]
 
 
 class Placement(NamedTuple):
@@ -106,20 +111,30 @@ def resize_and_centre_crop(height: int, width: int, *, target: tuple[int, int]) 
     return Placement(resized_height, resized_width, top, left, target_height, target_width)
 
 
-def load_upright(image: Image.Image | np.ndarray) -> np.ndarray:
+def load_upright(
+    image: Image.Image | np.ndarray | str | os.PathLike[str], least: Least | None = None
+) -> np.ndarray:
     """Take a picture's pixels, upright, as the owner's side reads them: uint8 (height, width, channels).
 
+    Args:
+        image: of Pillow, the path of one, or an array.
+        least: as in `images.reading.read_image`; not called for an array.
+
     Raises:
-        TypeError: neither a PIL image nor a uint8 (height, width, channels) array.
-        ImageReadingError: a PIL image that `images.reading.read_image` refuses (a ValueError).
+        TypeError: neither a path, a PIL image nor a uint8 (height, width, channels) array.
+        ImageReadingError: a picture that `images.reading.read_image` refuses (a ValueError).
+        OSError: there is no such file.
     """
+    if isinstance(image, str | os.PathLike):
+        with open(image, "rb") as file:
+            return without_pil_errors(lambda: upright_pixels(Image.open(file), least=least), None)
     if isinstance(image, Image.Image):
-        return upright_pixels(image)
+        return upright_pixels(image, least=least)
     check_array("image", image, "(height, width, channels)", 3)
     return image
 
 
-def place(pixels: np.ndarray, placement: Placement) -> np.ndarray:
+def place(pixels: np.ndarray, placement: Placement, *, stretches: Stretches = (None, None)) -> np.ndarray:
     """Resize (bicubic) and crop pixels as `placement` says: uint8 (height, width, channels), contiguous.
 
     The picture is resized to (resized width, old height), and that to (resized width, resized height): two
@@ -137,10 +152,11 @@ def place(pixels: np.ndarray, placement: Placement) -> np.ndarray:
     Args:
         pixels: uint8 (height, width, channels), of 1 or 3 channels where they are resized.
         placement: where they go.
+        stretches: from where to where the picture goes along each side, in pixels; None for all of it.
     """
     sides = [
-        _Side(placement.resized_height, placement.top, placement.height),
-        _Side(placement.resized_width, placement.left, placement.width),
+        _Side(placement.resized_height, placement.top, placement.height, stretches[0]),
+        _Side(placement.resized_width, placement.left, placement.width, stretches[1]),
     ]
     for axis in (0, 1):
         pixels, sides[axis] = _cut(pixels, axis, sides[axis])
@@ -165,8 +181,9 @@ def _cut(pixels: np.ndarray, axis: int, side: _Side) -> tuple[np.ndarray, _Side]
     """Cut an extreme side to what the window is made of; others stay as they are."""
     if side.length <= _LONGEST * side.kept or side.length == pixels.shape[axis]:
         return pixels, side
-    step = pixels.shape[axis] / side.length
-    begin, end = side.first * step, (side.first + side.kept) * step
+    picture = side.box or (0, pixels.shape[axis])
+    step = (picture[1] - picture[0]) / side.length
+    begin, end = (picture[0] + edge * step for edge in (side.first, side.first + side.kept))
     reach = 2 * max(step, 1)
     start, stop = max(0, math.floor(begin - reach)), min(pixels.shape[axis], math.ceil(end + reach))
     box = (begin - start, end - start)

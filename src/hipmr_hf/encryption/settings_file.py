@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
-# Younger than the format. They are written only where they are on, for the settings as they are written are
-# part of what keyed streams are derived from.
-_LATER_FIELDS = frozenset({"shuffle_tones"})
+# Younger than the format, with what a file means that has them not. They are written only where they differ
+# from it, for the settings as they are written are part of what keyed streams are derived from.
+_LATER_FIELDS = {"shuffle_tones": False, "jpeg_decoding": "full"}
 
 SettingsType = TypeVar("SettingsType", bound="SettingsFile")
 
@@ -37,10 +37,12 @@ class SettingsFile:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; never a key.
 
-        `shuffle_tones` is left out where it is False: older releases read and derive the same from it.
+        `shuffle_tones` is left out where it is False, and `jpeg_decoding` where it is "full": older releases
+        read and derive the same from it.
         """
         values = dataclasses.asdict(self)
-        values = {name: value for name, value in values.items() if value or name not in _LATER_FIELDS}
+        missing = object()
+        values = {name: value for name, value in values.items() if value != _LATER_FIELDS.get(name, missing)}
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {"format_version": FORMAT_VERSION, "strategy": self.strategy, **values}
 
@@ -63,12 +65,12 @@ class SettingsFile:
             )
         kind = cls._kind(strategy)
         known = {field.name for field in dataclasses.fields(kind)}
-        unknown, missing = sorted(values.keys() - known), sorted(known - values.keys() - _LATER_FIELDS)
+        unknown, missing = sorted(values.keys() - known), sorted(known - values.keys() - _LATER_FIELDS.keys())
         if unknown or missing:
             raise InputValueError(
                 f"settings: {strategy!r} has unknown {unknown} and lacks {missing}; expected {sorted(known)}."
             )
-        return kind(**values)
+        return kind(**{**_LATER_FIELDS, **values})
 
     @classmethod
     def _kind(cls: type[SettingsType], strategy: Any) -> type[SettingsType]:

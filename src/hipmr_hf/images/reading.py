@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 
 from ..errors import ImageReadingError, InputTypeError
+from ..pixels.reduced import Least
 from ..pixels.samples import array_to_rgb
 from ..pixels.upright import check_max_pixels, decode, upright_pixels, without_pil_errors
 from .bare import bare_file
@@ -23,7 +24,10 @@ _PILLOWS_BOUND = threading.RLock()
 
 
 def read_image(
-    image: bytes | bytearray | memoryview | PIL.Image.Image | np.ndarray, *, max_pixels: int | None = None
+    image: bytes | bytearray | memoryview | PIL.Image.Image | np.ndarray,
+    *,
+    max_pixels: int | None = None,
+    least: Least | None = None,
 ) -> np.ndarray:
     """Read one picture into a fresh uint8 array that carries its visible pixels and nothing else.
 
@@ -43,6 +47,10 @@ def read_image(
             uint16 (H, W).
         max_pixels: most pixels that a picture may have, for files and PIL images; None for
             `PIL.Image.MAX_IMAGE_PIXELS`, 89 million unless it was set otherwise.
+        least: see `pixels.reduced.Least`; returns the least (height, width) that the upright picture may be
+            decoded to: a JPEG comes at the smallest of a half, a quarter or an eighth of its sides
+            that is no smaller, in a fraction of the time. It may raise an `InputValueError`, and is called
+            for files and PIL images only. None for all pixels.
 
     Returns:
         uint8 (H, W, 3), a new contiguous array.
@@ -66,17 +74,19 @@ def read_image(
     if isinstance(image, np.ndarray):
         return array_to_rgb(image)
     if isinstance(image, PIL.Image.Image):
-        return upright_pixels(image, max_pixels=max_pixels)
+        return upright_pixels(image, max_pixels=max_pixels, least=least)
     if isinstance(image, (bytes, bytearray, memoryview)):
         file = bytes(image)
-        return without_pil_errors(lambda: _open_and_decode(file, max_pixels), max_pixels, _FORMATS_HINT)
+        return without_pil_errors(
+            lambda: _open_and_decode(file, max_pixels, least), max_pixels, _FORMATS_HINT
+        )
     raise InputTypeError(
         f"image: got {type(image).__name__}, allowed are the bytes of an image file, a PIL image or a NumPy "
         "array; read the file first, or convert the value with PIL.Image.fromarray."
     )
 
 
-def _open_and_decode(file: bytes, max_pixels: int | None) -> np.ndarray:
+def _open_and_decode(file: bytes, max_pixels: int | None, least: Least | None) -> np.ndarray:
     bare, orientation = bare_file(file)
     formats = formats_for(bare)
     with _pillow_allows(max_pixels):
@@ -90,7 +100,7 @@ def _open_and_decode(file: bytes, max_pixels: int | None) -> np.ndarray:
             raise ImageReadingError(f"the image cannot be read: {reason}{_FORMATS_HINT}.")
         with opened as image:
             image.info |= orientation
-            return decode(image, max_pixels)
+            return decode(image, max_pixels, least)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import PIL.Image
 
 from ..errors import ImageReadingError, InputValueError
 from .frames import choose_picture
+from .reduced import Least, draft, fresh_twin, upright_size
 from .samples import remark, write_rgb
 
 _ORIENTATION_TAG = 0x0112
@@ -27,6 +28,8 @@ _STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     8: lambda upright: np.rot90(upright, -1),
 }
 _SIDEWAYS = (5, 6, 7, 8)
+# Where the first of the stored pixels come last in the upright picture, along its height and its width.
+_ROWS_MIRRORED, _COLUMNS_MIRRORED = (3, 4, 7, 8), (2, 3, 6, 7)
 _TALKATIVE_PIL = ("PIL.TiffImagePlugin", "PIL.PngImagePlugin")
 # Values of a gray sample of so few bits, as Pillow stretches them to 8; it leaves the transparent one.
 _STRETCHED = {"L;2": 85, "L;4": 17}
@@ -34,12 +37,16 @@ _STRETCHED = {"L;2": 85, "L;4": 17}
 _DEEP_COLOURS, _LOWER_BYTES = "RGB;16B", "RGB;16L"
 
 
-def upright_pixels(image: PIL.Image.Image, *, max_pixels: int | None = None) -> np.ndarray:
+def upright_pixels(
+    image: PIL.Image.Image, *, max_pixels: int | None = None, least: Least | None = None
+) -> np.ndarray:
     """Take the visible pixels of an image, as `images.reading.read_image` describes.
 
     Args:
         image: of Pillow; its file is read if that has not happened yet.
         max_pixels: most pixels that it may have; None for `PIL.Image.MAX_IMAGE_PIXELS`.
+        least: as in `read_image`. A picture that was loaded already, or drafted by its owner, comes as it
+            is; of another the file is read once more, so that the image given keeps its size.
 
     Returns:
         uint8 (height, width, 3), a new contiguous array.
@@ -54,7 +61,9 @@ def upright_pixels(image: PIL.Image.Image, *, max_pixels: int | None = None) -> 
         >>> upright_pixels(half_hidden).min()
         np.uint8(255)
     """
-    return without_pil_errors(lambda: decode(image, max_pixels), max_pixels)
+    if least is not None and (twin := fresh_twin(image)) is not None:
+        return without_pil_errors(lambda: decode(twin, max_pixels, least), max_pixels)
+    return without_pil_errors(lambda: decode(image, max_pixels, least), max_pixels)
 
 
 def check_max_pixels(max_pixels: int | None) -> None:
@@ -77,7 +86,7 @@ def without_pil_errors(read: Callable[[], np.ndarray], max_pixels: int | None, h
     try:
         with _quiet_pil():
             return read()
-    except (ImageReadingError, MemoryError):
+    except (InputValueError, MemoryError):
         raise
     except PIL.Image.DecompressionBombError:
         problem = _too_large(max_pixels)
@@ -112,8 +121,8 @@ def _quiet_pil() -> Iterator[None]:
             logger.removeFilter(drop)
 
 
-def decode(image: PIL.Image.Image, max_pixels: int | None) -> np.ndarray:
-    """Do what `upright_pixels` does, within `without_pil_errors`."""
+def decode(image: PIL.Image.Image, max_pixels: int | None, least: Least | None = None) -> np.ndarray:
+    """Do what `upright_pixels` does to an image of our own, within `without_pil_errors`."""
     problem = choose_picture(image)
     width, height = image.size
     if width * height == 0:
@@ -123,6 +132,11 @@ def decode(image: PIL.Image.Image, max_pixels: int | None) -> np.ndarray:
         raise ImageReadingError(_too_large(max_pixels))
     if problem is not None:
         raise ImageReadingError(problem)
+    if least is not None:
+        sideways = _orientation(image) in _SIDEWAYS
+        mirrored = _orientation(image) in _ROWS_MIRRORED, _orientation(image) in _COLUMNS_MIRRORED
+        height, width = least(*upright_size(image, sideways=sideways), mirrored)
+        draft(image, (width, height) if sideways else (height, width))
     raw_mode = image.tile[0].args if getattr(image, "tile", None) else None  # forgotten with load
     low = _lower_bytes(image) if raw_mode == _DEEP_COLOURS and "transparency" in image.info else None
     image.load()  # before mode and orientation are read: the last chunk of a file can change both
