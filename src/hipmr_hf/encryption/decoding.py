@@ -42,7 +42,7 @@ class Sized:
     def __init__(self, encryption: Encryption) -> None:
         self.encryption = encryption
         self.size: tuple[int, int] | None = None
-        self.mirrored = (False, False)
+        self.mirrored: tuple[bool, bool] = (False, False)
 
     def __call__(
         self, height: int, width: int, mirrored: tuple[bool, bool] = (False, False)
