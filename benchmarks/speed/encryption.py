@@ -19,7 +19,10 @@ SETTINGS: dict[str, tuple[Encryption, float | None]] = {
     "RS": (shuffling(), 0.45),
     "MI": (mixing(), 0.25),
     "RS+MI": (shuffling(**MIXED), None),
-    "RS+MI, symmetries, normalization": (shuffling(**HARDENED), None),
+    "RS+MI, symmetries, normalization": (shuffling(**HARDENED), 0.06),
+    "RS, symmetries": (shuffling(sub_patch_symmetries=True), 0.06),
+    "RS, normalization": (shuffling(patch_normalization=True), 0.06),
+    "RS, tones apart": (shuffling(shuffle_tones=True), 0.06),
 }
 REASONS = {
     "RS": "timed apart, in microseconds an image: entropy 4, sorting it 2, the places of its pixel rows 4 to "

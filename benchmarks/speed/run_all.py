@@ -19,7 +19,16 @@ from benchmarks.harness.pages import ROOT, tell
 from benchmarks.harness.results_file import RESULTS, load_results
 from benchmarks.harness.timing import machine, save, speed_table
 
-TOPICS = ("encryption", "encoding", "dataset", "memory", "models", "training_input", "attacks")
+TOPICS = (
+    "large_photographs",
+    "encryption",
+    "encoding",
+    "dataset",
+    "memory",
+    "models",
+    "training_input",
+    "attacks",
+)
 MARK = "speed"
 
 
