@@ -20,6 +20,7 @@ PAGES = {
     "trained_attacks": "docs/attacks.md",
     "tones_comb": "docs/attacks.md",
     "membership": "docs/attacks.md",
+    "turned": "docs/attacks.md",
     "linkage": "docs/linkage.md",
     "presets": "docs/settings.md",
     "settings_sweep": "docs/settings.md",

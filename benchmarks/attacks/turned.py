@@ -1,0 +1,174 @@
+"""What an attacker finds that reckons with turned, mixed and toned patches, setting by setting.
+
+    python benchmarks/attacks/turned.py --data_dir ../shared/data
+
+For every setting the attacker is fitted on crops of photographs that are not attacked (scikit-image's, COCO's
+and 12 of Kodak's), encrypted with that setting, and attacks Kodak photographs 4 to 15 (centre crops, 224x224,
+patch size 16). Partner is the share of patches whose best-scored partner is truly one of their neighbours;
+adjacent the share of adjacent pairs of the assembled picture that are truly adjacent; distance how far apart
+these pairs lie, 1 for no order at all. Writes `benchmarks/results/turned.json` as results come (a started
+table is gone on with; `--only` measures the named settings alone, and several runs may work side by side) and
+puts the table into docs/attacks.md. Times are processor seconds of one core.
+"""
+
+import argparse
+import fcntl
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.harness.arguments import script_parser
+from benchmarks.harness.pages import publish
+from benchmarks.harness.photographs import divide
+from benchmarks.harness.results_file import load_results, save_part
+from benchmarks.harness.settings import MIXED, SIDE, shuffling
+from benchmarks.harness.tables import standard_error, table
+from hipmr_hf import RandomShuffling
+from hipmr_hf.attacks.base import encrypt_with_truth
+from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned
+
+MARK = "turned"
+COMMAND = "python benchmarks/attacks/turned.py"
+DATA = "Kodak photographs 4 to 15, shorter side resized to 224, centre crop 224x224, patch size 16"
+
+_TURNED = {"sub_patch_symmetries": True}
+_NORMALIZED = {**_TURNED, "patch_normalization": True}
+_APART = {**_TURNED, "shuffle_tones": True}
+_FINE = {"sub_patch_grid": 4}
+SETTINGS: dict[str, RandomShuffling] = {
+    "RS": shuffling(),
+    "RS, symmetries": shuffling(**_TURNED),
+    "RS, symmetries, normalization": shuffling(**_NORMALIZED),
+    "RS, symmetries, tones apart": shuffling(**_APART),
+    "RS, interval 4, symmetries, normalization": shuffling(interval=4, **_NORMALIZED),
+    "RS, interval 4, symmetries, tones apart": shuffling(interval=4, **_APART),
+    "RS+MI": shuffling(**MIXED),
+    "RS+MI, symmetries": shuffling(**MIXED, **_TURNED),
+    "RS+MI, symmetries, normalization": shuffling(**MIXED, **_NORMALIZED),
+    "RS+MI, symmetries, tones apart": shuffling(**MIXED, **_APART),
+    "RS+MI, interval 4, symmetries, normalization": shuffling(interval=4, **MIXED, **_NORMALIZED),
+    "RS+MI, interval 4, symmetries, tones apart": shuffling(interval=4, **MIXED, **_APART),
+    "RS+MI, interval 8, symmetries, tones apart": shuffling(interval=8, **MIXED, **_APART),
+    "RS+MI, grid 4, symmetries": shuffling(**_FINE, **_TURNED),
+    "RS+MI, grid 4, symmetries, normalization": shuffling(**_FINE, **_NORMALIZED),
+    "RS+MI, grid 4, symmetries, tones apart": shuffling(**_FINE, **_APART),
+}
+CURVE = ("RS+MI, interval 8, symmetries, tones apart", "RS+MI, grid 4, symmetries, tones apart")
+"""The strongest settings, for which it is asked whether longer fitting finds more."""
+CROPS, TREES = 48, 120
+"""Crops of the table, and trees of each boosting round."""
+SCORES = ("partner", "adjacent", "distance")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = script_parser(__doc__, results=MARK, only="names of settings", report="print the table")
+    parser.add_argument("--crops", type=int, default=CROPS, help="to fit on; others than the default: curve")
+    return parser.parse_args()
+
+
+def crops_to_fit(photos: list[np.ndarray], count: int, seed: int = 0) -> list[np.ndarray]:
+    """Cut crops: first the centre of every photograph as large as can be, then somewhat smaller ones."""
+    rng, crops = np.random.default_rng(seed), []
+    for number in range(count):
+        photo = Image.fromarray(photos[number % len(photos)])
+        first = number < len(photos)
+        centre = (0.5, 0.5) if first else tuple(rng.random(2))
+        bleed = 0.0 if first else 0.14 * rng.random()
+        fitted = ImageOps.fit(photo, (SIDE, SIDE), Image.Resampling.BICUBIC, bleed, centre)
+        crops.append(np.asarray(fitted))
+    return crops
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Fit and attack for every setting that has no result yet."""
+    attacked, learned_from = divide(args.data_dir, "photos_skimage", "coco128_free_train")
+    crops = crops_to_fit(learned_from, args.crops)
+    for name in args.only or SETTINGS:
+        if any((run["setting"], run["crops"]) == (name, args.crops) for run in stored_runs(args.results)):
+            continue
+        run = one_setting(name, crops, attacked)
+        add(args.results, run)
+        print(f"{name}, {args.crops} crops: partner {mean(run, 'partner'):.3f}", flush=True)
+
+
+def one_setting(name: str, crops: list[np.ndarray], attacked: dict[int, np.ndarray]) -> dict[str, Any]:
+    """Fit the attacker, and let it attack every photograph under fresh randomness."""
+    encryption, started = SETTINGS[name], time.process_time()
+    attacker = fit_turned(encryption, crops, trees=TREES)
+    record = {"setting": name, "crops": len(crops), "fitting_seconds": time.process_time() - started}
+    images = []
+    for number, photo in attacked.items():
+        sample = encrypt_with_truth(encryption, encryption.prepare(photo)[None])
+        result = attacker(sample.images[0], sample.positions[0])
+        image = {"image": number, "cpu_seconds": result.cpu_seconds, **result.scores}
+        images.append(image | {"chance": result.chance["partner"], "search_limited": result.search_limited})
+    return record | {"images": images}
+
+
+def stored_runs(path: Path) -> list[dict[str, Any]]:
+    found = load_results(path)
+    return list(found["runs"]) if found else []
+
+
+def add(path: Path, run: dict[str, Any]) -> None:
+    """Add a run to the file, which another process may be writing to as well."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        save_part(path, "runs", [*stored_runs(path), run], command=COMMAND, data=DATA)
+    path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def mean(run: dict[str, Any], name: str) -> float:
+    return float(np.mean([image[name] for image in run["images"]]))
+
+
+def spread(run: dict[str, Any], name: str) -> str:
+    """Mean over photographs and its standard error."""
+    return f"{mean(run, name):.3f} ± {standard_error([image[name] for image in run['images']]):.3f}"
+
+
+def rendered(runs: list[dict[str, Any]]) -> str:
+    """Render the table of all settings, and under it what more crops find for the strongest ones."""
+    if not runs:
+        return "Not measured yet."
+    order = {name: place for place, name in enumerate(SETTINGS)}
+    by_place = sorted(runs, key=lambda run: (order[run["setting"]], run["crops"]))
+    rows = []
+    for run in by_place:
+        if run["crops"] == CROPS:
+            seconds = f"{run['fitting_seconds']:.0f} + {mean(run, 'cpu_seconds'):.1f}"
+            chance = f"{mean(run, 'chance'):.3f}"
+            rows.append([run["setting"], *(spread(run, name) for name in SCORES), chance, seconds])
+    heads = ["setting", *SCORES, "chance of the first two", "CPU s: fitting + a picture"]
+    curve = [
+        [
+            run["setting"],
+            run["crops"],
+            f"{run['fitting_seconds']:.0f}",
+            *(spread(run, name) for name in SCORES),
+        ]
+        for run in by_place
+        if run["setting"] in CURVE
+    ]
+    if all(run["crops"] == CROPS for run in runs):
+        return table(heads, rows)
+    more = table(["setting", "crops fitted on", "fitting, CPU s", *SCORES], curve)
+    return f"{table(heads, rows)}\n\nMore to fit on, the strongest settings:\n\n{more}"
+
+
+def main() -> None:
+    args = parse_arguments()
+    if not args.report:
+        measure(args)
+    if args.report or not args.only:
+        publish(MARK, rendered(stored_runs(args.results)), args.results)
+
+
+if __name__ == "__main__":
+    main()
