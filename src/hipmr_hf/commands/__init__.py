@@ -16,6 +16,7 @@ COMMANDS = {
     "audit": "Attack a sample of your own images and report what comes back.",
     "leaks": "Look into every byte of a dataset or checkpoint for what must not be published.",
     "convert": "Turn a checkpoint of the published program or of transformers into a PEViT or a PEYOLOS.",
+    "export": "Write a checkpoint as ONNX, compared with torch, for servers and pages without torch.",
     "env": "Print versions of this package and of what it stands on, for bug reports.",
 }
 """What each command does, in the order of their help."""
