@@ -168,7 +168,8 @@ class PEViTEmbeddings(nn.Module):
 
     def resize_positions(self, rows: int, columns: int) -> torch.Tensor:
         """Positions (1, num_prefix_tokens + rows * columns, hidden_size) of a grid, resized bicubically."""
-        if (rows, columns) == self.position_grid:
+        # An exported graph must not be held to the one grid; resized to itself, it stays as it is.
+        if not torch.compiler.is_exporting() and (rows, columns) == self.position_grid:
             return self.position_embeddings
         prefix, grid = self.position_embeddings.tensor_split([self.num_prefix_tokens], dim=1)
         grid = grid.unflatten(1, self.position_grid).permute(0, 3, 1, 2)
