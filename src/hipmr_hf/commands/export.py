@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="fp32",
         help="Of the weights; fp16 and int8 are smaller and less exact. Default: fp32.",
     )
-    parser.add_argument("--push-to-hub", metavar="REPO", help="Model repository that the folder goes to.")
+    parser.add_argument("--push-to-hub", metavar="REPO_ID", help="Model repository that the folder goes to.")
     add_token(parser.add_argument_group("the Hub"))
 
 
