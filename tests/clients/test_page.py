@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 import urllib.error
@@ -20,6 +19,7 @@ from browsers import Browser, Site
 from client_helpers import CLIENT, load_example, skip_loudly
 
 from hipmr_hf import RandomShuffling
+from hipmr_hf.cli import main
 from hipmr_hf.images.reading import read_image
 
 ENCRYPTION = RandomShuffling(
@@ -110,23 +110,8 @@ def site(space, classify) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def onnx_site(checkpoint, tmp_path_factory) -> Iterator[Site]:
     """The page as it is built for a checkpoint that lies beside its ONNX export; there is no endpoint."""
-    import torch
-    from transformers import AutoModelForImageClassification
-
-    class Logits(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = AutoModelForImageClassification.from_pretrained(checkpoint)
-
-        def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-            return self.model(pixel_values=pixel_values).logits
-
     exported = tmp_path_factory.mktemp("exported") / "model"
-    shutil.copytree(checkpoint, exported)
-    (exported / "onnx").mkdir()
-    picture, path = torch.zeros(1, 3, *ENCRYPTION.encrypted_size), exported / "onnx" / "model.onnx"
-    names = {"input_names": ["pixel_values"], "output_names": ["logits"]}
-    torch.onnx.export(Logits().eval(), (picture,), str(path), dynamo=False, **names)
+    assert main(["export", str(checkpoint), "--output-dir", str(exported)]) == 0
     folder = tmp_path_factory.mktemp("space") / "page"
     try:
         assert load_example("space/build.py").build(exported, folder, name="a tiny model") is True

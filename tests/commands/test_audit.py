@@ -58,7 +58,7 @@ def test_a_folder_of_photographs_is_audited_without_a_name(images, tmp_path, cap
     printed = capsys.readouterr().out
     assert "RS, 84x84, patch 28: grade F (A to F; F: the picture is back)" in printed
     assert "Attacking 2 of 8 pictures, drawn at random (seed 0); they are looked for among 8." in printed
-    assert "To leave less: --sub-patch-grid 2" in printed and "report.html" in printed
+    assert "To leave less: --preset classification" in printed and "report.html" in printed
     lines = printed.splitlines()
     assert "Largest leak:" in lines[2] and "100%" in lines[2], lines
     assert any("inding the photograph among candidates: 100%" in line for line in lines)

@@ -12,7 +12,7 @@ from hipmr_hf import Encryption, MixingUp, RandomShuffling, SecretKey, Sides
 from hipmr_hf.dataset.rows import RowEncryption
 from hipmr_hf.encryption.decoding import Sized
 from hipmr_hf.encryption.keys import new_nonce
-from hipmr_hf.errors import InputValueError
+from hipmr_hf.errors import ImageReadingError, InputValueError
 from hipmr_hf.images.reading import read_image
 from hipmr_hf.metrics.image_similarity import psnr
 
@@ -138,3 +138,16 @@ def test_a_picture_too_small_is_told_as_before():
     file = jpeg(PIL.Image.new("RGB", (8, 8)))
     with pytest.raises(InputValueError, match="smaller than one patch"):
         prepared(file, RandomShuffling())
+
+
+@pytest.mark.parametrize("jpeg_decoding", ["reduced", "full"])
+def test_a_file_with_a_wrong_sum_is_refused_alike(jpeg_decoding):
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (64, 64), (9, 1, 2)).save(file, "PNG")
+    damaged = bytearray(file.getvalue())
+    damaged[damaged.index(b"IDAT") + 8] ^= 0xFF
+    encryption = RandomShuffling(image_size=32, patch_size=8, jpeg_decoding=jpeg_decoding)
+    with pytest.raises(ImageReadingError):
+        encryption(PIL.Image.open(io.BytesIO(bytes(damaged))))
+    with pytest.raises(ImageReadingError):
+        read_image(bytes(damaged), least=lambda height, width, mirrored: (32, 32))

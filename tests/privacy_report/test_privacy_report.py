@@ -124,7 +124,7 @@ def test_every_grade_gives_advice(encryption, letter):
     said = advice(encryption, letter)
     assert said.endswith(".") and len(said.split()) > 8
     if encryption is EASY and letter in ("C", "D", "E", "F", None):
-        assert "--sub-patch-grid 2" in said
+        assert "--preset classification" in said
 
 
 def test_flat_images_make_the_audit_invalid():

@@ -41,7 +41,7 @@ def draft(image: PIL.Image.Image, least: tuple[int, int]) -> None:
         >>> image.size
         (100, 75)
     """
-    if _can_be_drafted(image):
+    if can_be_drafted(image):
         image.draft(None, (least[1], least[0]))
 
 
@@ -55,7 +55,7 @@ def fresh_twin(image: PIL.Image.Image) -> PIL.Image.Image | None:
         >>> fresh_twin(PIL.Image.new("RGB", (4, 2))) is None
         True
     """
-    if not _can_be_drafted(image) or getattr(image, "fp", None) is None:
+    if not can_be_drafted(image) or getattr(image, "fp", None) is None:
         return None
     place = image.fp.tell()
     image.fp.seek(0)
@@ -64,6 +64,13 @@ def fresh_twin(image: PIL.Image.Image) -> PIL.Image.Image | None:
     return twin
 
 
-def _can_be_drafted(image: PIL.Image.Image) -> bool:
+def can_be_drafted(image: PIL.Image.Image) -> bool:
+    """Whether Pillow can decode the image, which is not loaded yet, at a smaller scale.
+
+    Example:
+
+        >>> can_be_drafted(PIL.Image.new("RGB", (4, 2)))
+        False
+    """
     drafts = isinstance(image, PIL.JpegImagePlugin.JpegImageFile)
     return drafts and len(image.tile) == 1 and not image.decoderconfig

@@ -12,7 +12,7 @@ import PIL.Image
 
 from ..errors import ImageReadingError, InputValueError
 from .frames import choose_picture
-from .reduced import Least, draft, fresh_twin, upright_size
+from .reduced import Least, can_be_drafted, draft, fresh_twin, upright_size
 from .samples import remark, write_rgb
 
 _ORIENTATION_TAG = 0x0112
@@ -132,7 +132,7 @@ def decode(image: PIL.Image.Image, max_pixels: int | None, least: Least | None =
         raise ImageReadingError(_too_large(max_pixels))
     if problem is not None:
         raise ImageReadingError(problem)
-    if least is not None:
+    if least is not None and can_be_drafted(image):  # others load, and may fail, where EXIF is asked for
         sideways = _orientation(image) in _SIDEWAYS
         mirrored = _orientation(image) in _ROWS_MIRRORED, _orientation(image) in _COLUMNS_MIRRORED
         height, width = least(*upright_size(image, sideways=sideways), mirrored)
