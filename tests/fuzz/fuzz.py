@@ -31,6 +31,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz import pictures, texts
@@ -40,6 +42,7 @@ RESULTS = Path(__file__).resolve().parent / "results.json"
 CASE_SECONDS, HANGING_SECONDS = 2.0, 60.0
 CASE_MIB = 256
 ADDRESS_SPACE = 4 * 2**30
+"""Bytes that the cases may take beside what the process has mapped when it starts."""
 _TOLD_EVERY = 200  # cases between two reports of the counts
 
 
@@ -162,7 +165,8 @@ def _work(
     name: str, make: Callable[[], Target], numbers: range, seed: int, pipe: Connection, at_work: Any
 ) -> None:
     faulthandler.disable()  # how a process ended is told by the one that started it
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    limit = psutil.Process().memory_info().vms + ADDRESS_SPACE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with tempfile.TemporaryFile() as errors:
         os.dup2(errors.fileno(), 2)  # decoders in C write there
         target = make()

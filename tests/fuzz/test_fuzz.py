@@ -1,5 +1,6 @@
 """Damaged files give what was asked for or a documented error: a small fuzz, and what the large one found."""
 
+import mmap
 import random
 import time
 
@@ -67,6 +68,13 @@ def test_a_fault_is_found_and_the_other_cases_still_run(monkeypatch, fault, prob
     outcome = fuzz_a_fault(monkeypatch, fault)
     assert {finding["case"] for finding in outcome.findings} == {3}
     assert any(problem in finding["problem"] for finding in outcome.findings)
+
+
+def test_what_the_parent_has_mapped_does_not_count(monkeypatch):
+    """The tests' own process maps gigabytes by the time that it comes here."""
+    with mmap.mmap(-1, 5 * 2**30):
+        outcome = fuzz_a_fault(monkeypatch, lambda: bytearray(300 * 2**20))
+    assert any("took 300 MiB" in finding["problem"] for finding in outcome.findings)
 
 
 def test_a_case_can_be_had_again_from_its_number():
