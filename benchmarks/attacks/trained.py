@@ -92,6 +92,9 @@ EXPERIMENTS: dict[str, Trained | Untrained | Leak] = {
     "decoder: MI, normalization": Trained(train_mixing_decoder, mixing(patch_normalization=True), 40),
     "decoder: MI, symmetries": Trained(train_mixing_decoder, mixing(sub_patch_symmetries=True), 40),
     "decoder: MI, symmetries, normalization": Trained(train_mixing_decoder, mixing(**BOTH), 80),
+    "decoder: MI, symmetries, tones apart": Trained(
+        train_mixing_decoder, mixing(sub_patch_symmetries=True, shuffle_tones=True), 80
+    ),
     "transformer: faces, RS": Trained(train_reconstruction, _face(), 60, faces=True),
     "transformer: faces, RS+MI, symmetries, normalization": Trained(
         train_reconstruction, _face(**HARDENED), 40, faces=True

@@ -54,10 +54,13 @@ SETTINGS: dict[str, RandomShuffling] = {
     "RS+MI, symmetries, tones apart": shuffling(**MIXED, **_APART),
     "RS+MI, interval 4, symmetries, normalization": shuffling(interval=4, **MIXED, **_NORMALIZED),
     "RS+MI, interval 4, symmetries, tones apart": shuffling(interval=4, **MIXED, **_APART),
+    "RS+MI, interval 8, symmetries, normalization": shuffling(interval=8, **MIXED, **_NORMALIZED),
     "RS+MI, interval 8, symmetries, tones apart": shuffling(interval=8, **MIXED, **_APART),
     "RS+MI, grid 4, symmetries": shuffling(**_FINE, **_TURNED),
     "RS+MI, grid 4, symmetries, normalization": shuffling(**_FINE, **_NORMALIZED),
     "RS+MI, grid 4, symmetries, tones apart": shuffling(**_FINE, **_APART),
+    "RS+MI, grid 4, interval 4, symmetries, normalization": shuffling(interval=4, **_FINE, **_NORMALIZED),
+    "RS+MI, grid 4, interval 8, symmetries, normalization": shuffling(interval=8, **_FINE, **_NORMALIZED),
 }
 CURVE = ("RS+MI, interval 8, symmetries, tones apart", "RS+MI, grid 4, symmetries, tones apart")
 """The strongest settings, for which it is asked whether longer fitting finds more."""

@@ -12,6 +12,7 @@ IMAGES = ROOT / "docs" / "images"
 PAGES = {
     "eurosat_accuracy": "docs/results.md",
     "presets_accuracy": "docs/results.md",
+    "cells_accuracy": "docs/results.md",
     "bccd_detection": "docs/results.md",
     "pretrained": "docs/results.md",
     "digit_masks": "docs/results.md",
@@ -23,6 +24,7 @@ PAGES = {
     "turned": "docs/attacks.md",
     "linkage": "docs/linkage.md",
     "presets": "docs/settings.md",
+    "frontier": "docs/settings.md",
     "settings_sweep": "docs/settings.md",
     "speed": "docs/speed.md",
     "images": "docs/scale.md",

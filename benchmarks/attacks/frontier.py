@@ -1,0 +1,244 @@
+"""Leakage against accuracy: the worst attacker of every preset and of other settings, beside what they cost.
+
+    python benchmarks/attacks/frontier.py
+
+Measures nothing: collects what other benchmarks have stored, writes the tables of docs/settings.md and draws
+`docs/images/frontier.png`. Leakage is the largest share of pairs put together rightly by any attacker: Nc
+of those that never turn a piece (`jigsaw.py`, `neighbour.py`, `settings_sweep.py`; chance .005), adjacent
+pairs of those that turn them (`turned.py`; chance .019). Under mixing-up alone order is public, and leakage
+is the likeness of the best drawn picture (`trained.py`). Cost is accuracy beside plain pictures, at equal
+budget: of `presets_accuracy.json` (15 epochs) where it is there, else of `eurosat_accuracy.json` (25 epochs).
+"""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.harness.arguments import script_parser
+from benchmarks.harness.figures import plot
+from benchmarks.harness.pages import IMAGES, publish
+from benchmarks.harness.results_file import load_results, stored
+from benchmarks.harness.tables import mean_and_deviation, table
+
+MARK = "frontier"
+NOT_MEASURED = "not measured"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A setting, and under which names others have stored it.
+
+    Args:
+        setting: of 224 pixels and patches of 16; intervals are told at that size.
+        preset: its name, if it has one.
+        solved: row of `jigsaw_attack.json`.
+        neighbours: row of `neighbour_attack.json`.
+        swept: key of `settings_sweep.json`.
+        drawn: row of `trained_attacks.json`.
+        trained: row of `presets_accuracy.json`.
+        trained_before: row of `eurosat_accuracy.json`.
+    """
+
+    setting: str
+    preset: str = ""
+    solved: str = ""
+    neighbours: str = ""
+    swept: str = ""
+    drawn: str = ""
+    trained: str = ""
+    trained_before: str = ""
+
+    @property
+    def name(self) -> str:
+        """The preset, if it is one, and the settings."""
+        return f"`{self.preset}`: {self.setting}" if self.preset else self.setting
+
+
+_HARDENED = "RS+MI, symmetries, normalization"
+ROWS = [
+    Row("RS", "paper-rs", "RS, patch 16", swept="p16", trained="RS; linear"),
+    Row("RS, drop .5", "", "RS, patch 16, drop .5", trained_before="RS drop .5, PEViT without RPE"),
+    Row("RS, interval 2", "", "RS, patch 16, interval 2", "RS, interval 2", "p16 k2"),
+    Row("RS, interval 4", "", "RS, patch 16, interval 4", "RS, interval 4", "p16 k4",
+        trained_before="RS interval 2, PEViT without RPE"),
+    Row("RS, symmetries", "reversible", swept="p16 s", trained="RS, symmetries; invariant"),
+    Row("RS, symmetries, tones apart"),
+    Row("RS, interval 4, symmetries, normalization", swept="p16 k4 s n"),
+    Row("RS, interval 4, symmetries, tones apart",
+        trained="RS interval 2, symmetries, tones apart; invariant"),
+    Row("RS+MI", "", "RS+MI, patch 16", "RS+MI", "p16 g2",
+        trained_before="RS+MI, PEViT without RPE"),
+    Row("RS+MI, symmetries", "", "RS+MI, patch 16, symmetries", "RS+MI, symmetries", "p16 g2 s"),
+    Row(_HARDENED, "", "RS+MI, patch 16, symmetries, normalization", _HARDENED, "p16 g2 s n",
+        trained_before=f"{_HARDENED}, PEViT without RPE"),
+    Row("RS+MI, symmetries, tones apart", trained="RS+MI, symmetries, tones apart; invariant"),
+    Row("RS+MI, interval 4, symmetries, tones apart", "classification",
+        trained="RS+MI interval 2, symmetries, tones apart; invariant"),
+    Row("RS+MI, interval 8, symmetries, tones apart"),
+    Row("RS+MI, grid 4, symmetries, normalization", "strongest", swept="p16 g4 s n",
+        trained="RS+MI grid 4, symmetries, normalization; invariant"),
+    Row("RS+MI, grid 4, symmetries, tones apart",
+        trained="RS+MI grid 4, symmetries, tones apart; invariant"),
+    Row("MI", "paper-mi", drawn="MI", trained="MI; nonlinear"),
+    Row("MI, symmetries", drawn="MI, symmetries"),
+    Row("MI, symmetries, normalization", drawn="MI, symmetries, normalization"),
+    Row("MI, symmetries, tones apart", "dense", drawn="MI, symmetries, tones apart",
+        trained="MI, symmetries, tones apart; invariant"),
+]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Accuracy below plain pictures of the same budget, in points."""
+
+    points: float
+    said: str
+
+
+def never_turning(row: Row, results: dict[str, Any]) -> list[float]:
+    """What each attacker that takes pieces as they come puts together: shares of true neighbours (Nc)."""
+    found = []
+    if row.solved:
+        found.append(
+            [image["scores"]["neighbour"] for image in results["jigsaw_attack"]["settings"][row.solved]]
+        )
+    for run in results["neighbour_attack"]["runs"]:
+        if run["setting"] == row.neighbours:
+            found.append([image["trained_neighbour"] for image in run["images"]])
+    swept = results["settings_sweep"]["settings"].get(row.swept, {})
+    for kind in ("handcrafted", "trained"):
+        if swept.get(kind):
+            found.append([run["scores"]["neighbour"] for run in swept[kind]["runs"]])
+    return [float(np.mean(values)) for values in found]
+
+
+def turning(row: Row, results: dict[str, Any]) -> list[float]:
+    """What attackers that turn pieces put together: shares of adjacent pairs that truly are."""
+    return [
+        float(np.mean([image["adjacent"] for image in run["images"]]))
+        for run in results["turned"]["runs"]
+        if run["setting"] == row.setting
+    ]
+
+
+def drawn(row: Row, results: dict[str, Any]) -> list[float]:
+    """Likeness of what each trained attacker draws."""
+    return [
+        float(np.mean([run["scores"]["likeness"] for run in experiment["runs"]]))
+        for name, experiment in results["trained_attacks"]["experiments"].items()
+        if row.drawn and name.split(": ", 1)[1] == row.drawn
+    ]
+
+
+def cost(row: Row, results: dict[str, Any]) -> Cost | None:
+    """What the setting costs; None if nobody measured it."""
+    for mark, name, plain in (
+        ("presets_accuracy", row.trained, "plain; linear"),
+        ("eurosat_accuracy", row.trained_before, "plain images, ViT"),
+    ):
+        runs = [run for run in results[mark] if run["setting"] == name]
+        beside = [run["accuracy"] for run in results[mark] if run["setting"] == plain]
+        if runs and beside:
+            accuracies = [100 * run["accuracy"] for run in runs]
+            points = float(np.mean(accuracies) - 100 * np.mean(beside))
+            said = (
+                f"{points:+.1f} ({mean_and_deviation(accuracies, 1)}, {len(runs)} "
+                f"seed{'s' * (len(runs) > 1)}, {runs[0]['epochs']} epochs)"
+            )
+            return Cost(points, said)
+    return None
+
+
+def _most(values: list[float]) -> str:
+    return f"{max(values):.2f}" if values else NOT_MEASURED
+
+
+def _told(price: Cost | None) -> str:
+    return NOT_MEASURED if price is None else price.said
+
+
+def rendered(results: dict[str, Any]) -> str:
+    """Render the table of shuffled pictures, and that of pictures that are only mixed."""
+    shuffled, mixed = [], []
+    for row in ROWS:
+        price = _told(cost(row, results))
+        if row.setting.startswith("MI"):
+            mixed.append([row.name, _most(drawn(row, results)), price])
+        else:
+            before, now = never_turning(row, results), turning(row, results)
+            shuffled.append([row.name, _most(before), _most(now), _most(before + now), price])
+    heads = [
+        "setting",
+        "pieces never turned (Nc)",
+        "pieces turned (adjacent)",
+        "worst",
+        "accuracy beside plain",
+    ]
+    return "\n\n".join(
+        [
+            table(heads, shuffled),
+            table(["setting", "likeness of what is drawn", "accuracy beside plain"], mixed),
+        ]
+    )
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Draw leakage against cost: hollow what was found without turning a piece, full what is known now."""
+    with plot(path, 8.4, 5.2) as (_, axes):
+        for row in ROWS:
+            before, price = never_turning(row, results), cost(row, results)
+            worst = max(before + turning(row, results), default=None)
+            if price is None or worst is None:
+                continue
+            colour = "#b2182b" if row.preset else "#2166ac"
+            if before and max(before) < worst:
+                axes.plot(
+                    [max(before), worst], [price.points] * 2, color=colour, linewidth=0.8, linestyle=":"
+                )
+                axes.plot(max(before), price.points, "o", color=colour, markerfacecolor="white", markersize=5)
+            axes.plot(worst, price.points, "o", color=colour, markersize=7)
+            label = row.preset or row.setting.replace("symmetries", "sym.").replace("normalization", "norm.")
+            axes.annotate(label, (worst, price.points), xytext=(5, 4), textcoords="offset points", fontsize=8)
+        axes.axvline(0.019, color="grey", linewidth=0.8, linestyle="--")
+        axes.annotate("chance, pieces turned", (0.019, 0.02), xycoords=("data", "axes fraction"),
+                      rotation=90, fontsize=7, color="grey", ha="right")  # fmt: skip
+        axes.axhline(0, color="grey", linewidth=0.8)
+        axes.set_xscale("log")
+        ticks = (0.02, 0.05, 0.1, 0.2, 0.5, 1)
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xlim(0.012, 2)
+        axes.set_xlabel(
+            "share of pairs that the worst attacker puts together rightly (hollow: before pieces were turned)"
+        )
+        axes.set_ylabel("accuracy on EuroSAT beside plain pictures, points")
+
+
+def stored_results() -> dict[str, Any]:
+    """Everything that the tables are made of."""
+    marks = ("jigsaw_attack", "neighbour_attack", "settings_sweep", "turned", "trained_attacks")
+    accuracies = ("presets_accuracy", "eurosat_accuracy")
+    return {
+        **{mark: load_results(stored(mark)) for mark in marks},
+        **{mark: load_results(stored(mark)) or [] for mark in accuracies},
+    }
+
+
+def parse_arguments() -> argparse.Namespace:
+    return script_parser(__doc__, results=MARK).parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    results = stored_results()
+    publish(MARK, rendered(results), args.results)
+    draw(results, IMAGES / "frontier.png")
+
+
+if __name__ == "__main__":
+    main()
