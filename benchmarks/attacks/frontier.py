@@ -62,7 +62,8 @@ class Row:
 
 _HARDENED = "RS+MI, symmetries, normalization"
 ROWS = [
-    Row("RS", "paper-rs", "RS, patch 16", swept="p16", trained="RS; linear"),
+    Row("RS", "paper-rs", "RS, patch 16", swept="p16", trained="RS; linear",
+        trained_before="RS, PEViT without RPE"),
     Row("RS, drop .5", "", "RS, patch 16, drop .5", trained_before="RS drop .5, PEViT without RPE"),
     Row("RS, interval 2", "", "RS, patch 16, interval 2", "RS, interval 2", "p16 k2"),
     Row("RS, interval 4", "", "RS, patch 16, interval 4", "RS, interval 4", "p16 k4",
@@ -85,7 +86,7 @@ ROWS = [
         trained="RS+MI grid 4, symmetries, normalization; invariant"),
     Row("RS+MI, grid 4, symmetries, tones apart",
         trained="RS+MI grid 4, symmetries, tones apart; invariant"),
-    Row("MI", "paper-mi", drawn="MI", trained="MI; nonlinear"),
+    Row("MI", "paper-mi", drawn="MI", trained="MI; nonlinear", trained_before="MI, PEViT"),
     Row("MI, symmetries", drawn="MI, symmetries"),
     Row("MI, symmetries, normalization", drawn="MI, symmetries, normalization"),
     Row("MI, symmetries, tones apart", "dense", drawn="MI, symmetries, tones apart",

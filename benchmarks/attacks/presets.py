@@ -4,9 +4,9 @@
 
 Measures who can be linked under each preset, as `linkage.py` does (two crops of one of Kodak's photographs,
 side by side; nothing is learned), and stores it as `benchmarks/results/presets.json`. Then collects
-what other benchmarks have stored: attackers that turn pieces (`turned.json`) and accuracy
-(`presets_accuracy.json`). All of it goes to `src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets`
-prints, and into docs/settings.md. `--report` only collects. What is not stored is told as not measured.
+what other benchmarks have stored: attackers that turn pieces (`turned.json`), decoders of mixed pictures
+(`trained_attacks.json`) and accuracy (`presets_accuracy.json`). All of it goes to
+`src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and into docs/settings.md. `--report` only collects. What is not stored is told as not measured.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from hipmr_hf import Encryption
 from hipmr_hf.commands.presets import flags
 from hipmr_hf.encryption.preset_table import PRESETS
 from hipmr_hf.files import write_whole
-from hipmr_hf.hub.preset_figures import PLACE, preset_of
+from hipmr_hf.hub.preset_figures import MEASURES, PLACE, measures_of, preset_of
 from hipmr_hf.training.patch_embedding import fitting_embedding
 
 MARK = "presets"
@@ -41,6 +41,11 @@ TURNED_ROWS = {
     "RS": "paper-rs",
 }
 """Rows of `turned.json`, of 224 pixels and patches of 16, by the preset that they are."""
+
+SOLVED_ROWS = {"paper-rs": "RS, patch 16"}
+"""Rows of `jigsaw_attack.json`."""
+DRAWN_ROWS = {"decoder: MI, symmetries, tones apart": "dense", "decoder: MI": "paper-mi"}
+"""Experiments of `trained_attacks.json`, on pictures whose patches keep their places."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -95,6 +100,38 @@ def turned(results: dict, measure: str) -> dict[str, dict]:
     return found
 
 
+def worst(found: dict[str, dict], solved: dict) -> dict[str, dict]:
+    """The same figures, or what a solver puts together that never turns a piece, where that is more."""
+    for preset, row in SOLVED_ROWS.items():
+        runs = solved.get("settings", {}).get(row, [])
+        value = float(np.mean([run["scores"]["neighbour"] for run in runs])) if runs else 0.0
+        if value > found.get(preset, {"value": 0.0})["value"]:
+            chance = float(np.mean([run["chance"]["neighbour"] for run in runs]))
+            found[preset] = {
+                "value": value,
+                "said": share(value),
+                "beside": f"chance {chance:.3f}".replace(" 0.", " ."),
+                "measured_on": f"{len(runs)} photographs of 224 pixels",
+                "command": "python benchmarks/attacks/jigsaw.py",
+            }
+    return found
+
+
+def drawn(results: dict) -> dict[str, dict]:
+    """Each preset's likeness of what a trained decoder draws, where patches keep their places."""
+    return {
+        preset: {
+            "value": (value := float(np.mean([run["scores"]["likeness"] for run in runs]))),
+            "said": share(value),
+            "beside": f"another photograph {share(np.mean([run['chance']['likeness'] for run in runs]))}",
+            "measured_on": f"{len(runs)} photographs of 224 pixels",
+            "command": results["command"],
+        }
+        for name, preset in DRAWN_ROWS.items()
+        if (runs := results.get("experiments", {}).get(name, {}).get("runs"))
+    }
+
+
 def accuracies(runs: list[dict]) -> dict[str, dict]:
     """Each preset's accuracy, by the patch embedding that its pictures get by default."""
     plain = [
@@ -124,7 +161,9 @@ def collected(results: dict) -> dict[str, dict[str, dict]]:
     """Every figure of every preset that is stored."""
     turning = load_results(stored("turned"))
     measures = {
-        **{measure: turned(turning, measure) for measure in ("adjacent", "partner")},
+        "adjacent": worst(turned(turning, "adjacent"), load_results(stored("jigsaw_attack"))),
+        "partner": turned(turning, "partner"),
+        "drawn": drawn(load_results(stored("trained_attacks"))),
         "linked": linked(results),
         "accuracy": accuracies(load_results(stored(ACCURACY)) or []),
     }
@@ -136,20 +175,22 @@ def collected(results: dict) -> dict[str, dict[str, dict]]:
 
 def rendered(figures: dict[str, dict[str, dict]]) -> str:
     """Render the table of docs/settings.md."""
-    heads = ["preset", "settings at 224 pixels", "adjacent", "partner", "linked", "accuracy"]
+    heads = ["preset", "settings at 224 pixels", *MEASURES]
     rows = [
         [
             f"`{name}`",
             f"`{flags(Encryption.from_preset(name))}`",
-            *(_cell(figures[name].get(measure)) for measure in ("adjacent", "partner", "linked", "accuracy")),
+            *(_cell(name, measure, figures[name].get(measure)) for measure in MEASURES),
         ]
         for name in PRESETS
     ]
     return table(heads, rows)
 
 
-def _cell(figure: dict | None) -> str:
-    return "not measured" if figure is None else f"{figure['said']} ({figure['beside']})"
+def _cell(name: str, measure: str, figure: dict | None) -> str:
+    if figure is not None:
+        return f"{figure['said']} ({figure['beside']})"
+    return "not measured" if measure in measures_of(name) else "-"
 
 
 def main() -> None:

@@ -288,7 +288,7 @@ def main() -> None:
     if not args.report:
         measure(args)
     results = load_results(args.results, "experiments")
-    if not args.report and EXPERIMENTS.keys() <= results.keys():
+    if not (args.report or args.only) and EXPERIMENTS.keys() <= results.keys():
         draw_sheet(args.pictures, results)
     publish(MARK, rendered(results), args.results)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import bccd, digit_masks, eurosat, presets
-from benchmarks.attacks import jigsaw, membership_table
+from benchmarks.accuracy import bccd, cells, digit_masks, eurosat, presets
+from benchmarks.attacks import frontier, jigsaw, membership_table
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
 
@@ -23,6 +23,7 @@ SCRIPTS = sorted(
     [
         (eurosat, None),
         (presets, None),
+        (cells, None),
         (bccd, None),
         (digit_masks, None),
         (jigsaw, "settings"),
@@ -32,6 +33,10 @@ SCRIPTS = sorted(
 )
 def test_the_page_shows_what_was_measured(benchmark, part):
     assert pages.told(benchmark.MARK) == benchmark.rendered(load_results(stored(benchmark.MARK), part))
+
+
+def test_the_frontier_is_collected_from_what_was_measured():
+    assert pages.told(frontier.MARK) == frontier.rendered(frontier.stored_results())
 
 
 def test_the_solver_was_not_tuned_on_the_photographs_of_the_table():

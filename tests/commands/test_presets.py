@@ -11,7 +11,7 @@ from hipmr_hf.commands.audit import _settings
 from hipmr_hf.commands.presets import flags
 from hipmr_hf.commands.settings_arguments import settings_from
 from hipmr_hf.encryption.preset_table import DEFAULT_PRESET, PRESETS
-from hipmr_hf.hub.preset_figures import MEASURES, told
+from hipmr_hf.hub.preset_figures import measures_of, told
 
 
 def test_the_list_tells_settings_leaks_linkage_and_accuracy_of_each(capsys):
@@ -21,7 +21,7 @@ def test_the_list_tells_settings_leaks_linkage_and_accuracy_of_each(capsys):
     assert next(iter(paragraphs)) == f"{DEFAULT_PRESET} (the default)"
     for name, paragraph in zip(PRESETS, paragraphs.values(), strict=True):
         assert PRESETS[name].purpose in paragraph and PRESETS[name].left in paragraph
-        for measure, said in MEASURES.items():
+        for measure, said in measures_of(name).items():
             assert f"  {said}: {told(name, measure)}" in paragraph
 
 

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     """Print a paragraph for each preset."""
     from ..encryption import Encryption
     from ..encryption.preset_table import DEFAULT_PRESET, PRESETS
-    from ..hub.preset_figures import MEASURES, told
+    from ..hub.preset_figures import measures_of, told
     from .settings_arguments import size_from
 
     size = size_from(options.image_size) or 224
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
         lines = [f"{name}{default}: {preset.purpose}"]
         lines.append(f"settings: {flags(Encryption.from_preset(name, size))}")
         lines.append(f"left to an attacker: {preset.left}")
-        lines += [f"{said}: {told(name, measure)}" for measure, said in MEASURES.items()]
+        lines += [f"{said}: {told(name, measure)}" for measure, said in measures_of(name).items()]
         paragraphs.append("\n  ".join(lines))
     print("\n\n".join(paragraphs))
 

@@ -49,7 +49,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "strongest": Preset(
         "pictures to classify, where hiding counts for more than accuracy",
-        "what was measured to be least; whoever holds a picture still finds it",
+        "little of the palette, so least is linked; some more neighbours than under classification",
         "rs",
         {"sub_patch_grid": 4, "sub_patch_symmetries": True, "patch_normalization": True},
     ),

@@ -1,7 +1,8 @@
 """What attackers recovered from each encryption, in sentences for cards.
 
-Neighbours and inversions come from `benchmarks/attacks/jigsaw.py`: 12 Kodak photographs at 224 x 224 pixels
-with patches of 16. Linkage comes from `benchmarks/attacks/linkage.py`: 62 photographs, and crops of 24. Tests
+Neighbours and inversions come from `benchmarks/attacks/jigsaw.py`, whose solver never turns a piece, pairs of
+pieces that were turned from `benchmarks/attacks/turned.py`: 12 Kodak photographs at 224 x 224 pixels with
+patches of 16. Linkage comes from `benchmarks/attacks/linkage.py`: 62 photographs, and crops of 24. Tests
 keep the figures equal to the results of both. All are lower bounds of what leaks.
 """
 
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..encryption.preset_table import PRESETS
 from .preset_figures import figures_of, preset_of, preset_that_leaves_less
+from .turned_pairs import pairs_put_together
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -25,8 +27,8 @@ NEIGHBOURS = {
     (0, 0.5): 0.89,
     (2, 0.25): 0.58,
 }
-# The same for patches that were mixed, by symmetries and normalization.
-MIXED_NEIGHBOURS = {(False, False): 0.33, (False, True): 0.13, (True, False): 0.05, (True, True): 0.03}
+# The same for patches that were mixed, by normalization.
+MIXED_NEIGHBOURS = {False: 0.33, True: 0.13}
 NORMALIZED_NEIGHBOURS = 0.87
 # Share of encrypted crops whose other crop was found among those of 24 photographs, when both overlap by half
 # and when they do not overlap, by row of the benchmark; chance is .042.
@@ -128,31 +130,21 @@ def what_viewers_see(encryption: Encryption) -> str:
 
 def _on_puzzles(encryption: Encryption) -> str:
     """Tell what was measured to be most: of a solver that learns nothing, or of attackers who turn pieces."""
-    preset = preset_of(encryption)
-    figure = None if preset is None else figures_of(preset).get("adjacent")
-    solved = None if encryption.shuffle_tones else _measured_neighbours(encryption)
-    if figure is None or (solved is not None and solved > figure.value):
-        return _on_solver(encryption)
+    pairs, exactly = pairs_put_together(encryption)
+    solved = _measured_neighbours(encryption)
+    if solved is not None and (solved > pairs or not exactly):
+        return _on_solver(solved)
+    name = preset_of(encryption) if exactly else None
+    measured_with = (
+        f"the preset {name}" if name else "these settings" if exactly else "the next weaker settings"
+    )
     return (
-        f"An attacker who turns pieces puts them together so that {figure.said} of the pairs side by side "
-        f"truly were ({figure.beside}; {figure.measured_on}): the preset {preset}."
+        f"An attacker who turns pieces puts them together so that {_share(pairs)} of the pairs side by side "
+        f"truly were (chance .019; 12 photographs of 224 pixels, measured with {measured_with})."
     )
 
 
-def _on_solver(encryption: Encryption) -> str:
-    if encryption.shuffle_tones:
-        return (
-            "A jigsaw solver that compares textures finds neighbouring patches even where their tones were "
-            "dealt out; how many was not measured for these settings, and an audit of the images tells."
-        )
-    measured = _measured_neighbours(encryption)
-    if measured is None:
-        two, four, half = (_share(NEIGHBOURS[lost]) for lost in ((2, 0.0), (4, 0.0), (0, 0.5)))
-        return (
-            "A jigsaw solver puts patches back together: all neighbours with nothing lost (chance .005), "
-            f"{two} of them with an interval of 2 pixels, {four} with 4, {half} with half of the patches "
-            "dropped."
-        )
+def _on_solver(measured: float) -> str:
     if measured > 0.85:
         seen = "the picture, or large pieces of it, can be seen again"
     elif measured > 0.5:
@@ -163,10 +155,13 @@ def _on_solver(encryption: Encryption) -> str:
 
 
 def _measured_neighbours(encryption: Encryption) -> float | None:
+    """What the solver found, which never turns a piece; None where that says little, or was not measured."""
     lost = (encryption.interval, encryption.drop_ratio)
+    if encryption.sub_patch_symmetries or encryption.shuffle_tones:
+        return None
     if encryption.sub_patch_grid > 1:
-        return MIXED_NEIGHBOURS[encryption.sub_patch_symmetries, encryption.patch_normalization]
-    if encryption.patch_normalization or encryption.sub_patch_symmetries:
+        return MIXED_NEIGHBOURS[encryption.patch_normalization]
+    if encryption.patch_normalization:
         return NORMALIZED_NEIGHBOURS if lost == (0, 0.0) else None
     return NEIGHBOURS.get(lost)
 

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 PLACE = Path(__file__).parent / "preset_figures.json"
 
 MEASURES = {
-    "adjacent": "left to an attacker who turns pieces, pairs put side by side that truly were",
-    "partner": "left to the same, patches whose best partner is a true neighbour",
+    "adjacent": "left to the worst attacker, pairs put side by side that truly were",
+    "partner": "left to one who turns pieces, patches whose best partner is a true neighbour",
+    "drawn": "left to a decoder that was trained, likeness of what it draws",
     "linked": "linkage, pictures found by another of the same scene, beside it",
     "accuracy": "accuracy",
 }
 """What is told of a preset, by the name of the figure."""
 
+_OF_ORDER, _OF_SCENES = ("adjacent", "partner"), ("drawn",)
 _NOT_MEASURED = "not measured"
 
 
@@ -75,6 +77,19 @@ def figures_of(preset: str) -> dict[str, Figure]:
         True
     """
     return _stored().get(preset, {})
+
+
+def measures_of(preset: str) -> dict[str, str]:
+    """Return the part of `MEASURES` that says something of a preset.
+
+    Order is found where patches are shuffled, the scene is drawn where they keep their places.
+
+    Example:
+        >>> list(measures_of("dense")), list(measures_of("paper-rs"))
+        (['drawn', 'linked', 'accuracy'], ['adjacent', 'partner', 'linked', 'accuracy'])
+    """
+    other = _OF_SCENES if PRESETS[preset].strategy == "rs" else _OF_ORDER
+    return {measure: said for measure, said in MEASURES.items() if measure not in other}
 
 
 def told(preset: str, measure: str) -> str:
