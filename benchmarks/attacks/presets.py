@@ -6,7 +6,8 @@ Measures who can be linked under each preset, as `linkage.py` does (two crops of
 side by side; nothing is learned), and stores it as `benchmarks/results/presets.json`. Then collects
 what other benchmarks have stored: attackers that turn pieces (`turned.json`), decoders of mixed pictures
 (`trained_attacks.json`) and accuracy (`presets_accuracy.json`). All of it goes to
-`src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and into docs/settings.md. `--report` only collects. What is not stored is told as not measured.
+`src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and into docs/settings.md. `--report`
+only collects. What is not stored is told as not measured.
 """
 
 import argparse
