@@ -1,28 +1,28 @@
 """Encrypt a dataset where the plain images live, and optionally publish it: `hipmr encrypt` from Python.
 
     python examples/owner/encrypt_dataset.py --dataset_name path/to/images --output_dir outputs/encrypted \
-        --strategy rs --image_size 224 --patch_size 16 --interval 4 --drop_ratio 0.25
+        --preset classification --image_size 224
 
 `--dataset_name` is an image folder, parquet files or a dataset on the Hub. The rows are read as a stream, so
 no plain copy of them stays anywhere. The result has `data/*.parquet`, `encryption_config.json` and a card,
 and was searched for leaks; `load_dataset(output_dir)` reads it, and `--push_to_hub` publishes it. A killed
-run goes on when it is started again. Nobody can undo it without `--key_file`, which `hipmr keygen` makes;
+run goes on when it is started again. `hipmr presets` lists the presets; settings one by one, such as
+`--strategy rs --interval 4 --drop_ratio 0.25`, are taken instead. Nobody can undo it without `--key_file`, which `hipmr keygen` makes;
 what an attacker gets back all the same, the card tells.
 
 With `--engine ray` all machines of a Ray cluster work on it; `docs/clusters.md` tells what they must share.
 """
 
-import dataclasses
+import argparse
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hipmr_hf import MixingUp, RandomShuffling, SecretKey
+from hipmr_hf import SecretKey
+from hipmr_hf.commands.settings_arguments import settings_from
 from hipmr_hf.dataset.job import EncryptionJob
 from hipmr_hf.dataset.run import encrypt_source
-from hipmr_hf.encryption import Encryption
-from hipmr_hf.errors import InputValueError
 from hipmr_hf.hub.publishing import push_encrypted_folder
 from hipmr_hf.training.script import parse_arguments, run_script
 
@@ -45,12 +45,17 @@ class DataArguments:
 
 @dataclass
 class EncryptionArguments:
-    """What is not given keeps the strategy's default."""
+    """What is not given keeps the strategy's default; with nothing but a size, the default preset is taken."""
 
-    strategy: Literal["rs", "mi"] = field(default="rs", metadata={"help": "Random shuffling or mixing-up."})
-    image_size: int | None = field(
-        default=None, metadata={"help": "Default: 224 for rs, the image's own for mi."}
+    preset: str | None = field(default=None, metadata={"help": "Settings by name, as `hipmr presets` lists."})
+    strategy: Literal["rs", "mi"] | None = field(
+        default=None, metadata={"help": "Random shuffling or mixing-up. Default: rs."}
     )
+    image_size: list[int] | None = field(
+        default=None, metadata={"help": "Default: 224, and for --strategy mi the image's own."}
+    )
+    shorter_side: int | None = field(default=None, metadata={"help": "mi or dense, instead of image_size."})
+    longer_side: int | None = field(default=None, metadata={"help": "With it: most pixels."})
     patch_size: int | None = field(default=None, metadata={"help": "Default: 16."})
     interval: int | None = field(
         default=None, metadata={"help": "rs: pixels lost between neighbouring patches, even."}
@@ -60,6 +65,9 @@ class EncryptionArguments:
     sub_patch_symmetries: bool = field(default=False, metadata={"help": "Turn each sub-patch at random."})
     patch_normalization: bool = field(default=False, metadata={"help": "Take brightness and contrast away."})
     shuffle_tones: bool = field(default=False, metadata={"help": "Deal brightness and contrast out anew."})
+    jpeg_decoding: Literal["reduced", "full"] | None = field(
+        default=None, metadata={"help": "Default: reduced."}
+    )
 
 
 @dataclass
@@ -74,16 +82,6 @@ class RunArguments:
     )
 
 
-def build_encryption(args: EncryptionArguments) -> Encryption:
-    kind = {"rs": RandomShuffling, "mi": MixingUp}[args.strategy]
-    known = {setting.name for setting in dataclasses.fields(kind)}
-    given = {name: value for name, value in vars(args).items() if value not in (None, False)}
-    del given["strategy"]
-    if foreign := sorted(given.keys() - known):
-        raise InputValueError(f"--{foreign[0]}: {kind.__name__} has no such setting; leave it out.")
-    return kind(**given)
-
-
 def publish(repo_id: str, keys: list[SecretKey], folder: Path) -> None:
     print(f"Published: {push_encrypted_folder(folder, repo_id, private=True, keys=keys)}")
 
@@ -93,7 +91,7 @@ def main(arguments: list[str] | None = None) -> Path:
     data, settings, run = parse_arguments(groups, arguments)
     key = None if run.key_file is None else SecretKey.load(run.key_file)
     job = EncryptionJob(
-        build_encryption(settings),
+        settings_from(argparse.Namespace(**vars(settings))),
         key=key if run.engine == "local" else None,  # with Ray a key never travels: each machine reads it
         image_column=data.image_column,
         keep_columns=None if data.keep_columns is None else tuple(data.keep_columns),

@@ -111,9 +111,16 @@ def test_mixing_up_keeps_each_images_own_size(example, tmp_path):
     assert rows[0]["image"].size == (24, 20)
 
 
+@pytest.mark.parametrize(("words", "name"), [((), "classification"), (("--preset", "dense"), "dense")])
+def test_a_preset_is_taken_by_name_and_the_default_one_without_settings(example, tmp_path, words, name):
+    arguments = ["--dataset_name", str(image_folder(tmp_path / "in")), "--output_dir", str(tmp_path / "out")]
+    example(SCRIPT).main([*arguments, "--image_size", "32", *words])
+    assert Encryption.from_pretrained(tmp_path / "out") == Encryption.from_preset(name, 32)
+
+
 def test_a_setting_that_the_strategy_does_not_have_is_refused(example, tmp_path):
     arguments = ["--dataset_name", str(image_folder(tmp_path / "in")), "--output_dir", str(tmp_path / "out")]
-    with pytest.raises(InputValueError, match="--interval: MixingUp has no such setting"):
+    with pytest.raises(InputValueError, match="--interval: only --strategy rs has it"):
         example(SCRIPT).main([*arguments, "--strategy", "mi", "--interval", "2"])
     assert not (tmp_path / "out").exists()
 
