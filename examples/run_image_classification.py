@@ -1,4 +1,4 @@
-"""Train PEViT (or a plain ViT as a baseline) on an encrypted dataset with Trainer.
+"""Train PEViT (or a plain ViT as a baseline) on an encrypted dataset with Trainer: classes or numbers.
 
 The dataset is a folder or Hub repository with `encryption_config.json`, as `hipmr encrypt` writes it:
 
@@ -9,11 +9,12 @@ The dataset is a folder or Hub repository with `encryption_config.json`, as `hip
 Costs: one CPU core trains PEViT tiny on about 7 images of 224 x 224 pixels a second, and small on about 2, so
 that 20 epochs of 6,000 such images are 5 and 17 hours. For more than small images take a GPU (`--bf16`).
 
-Add `--validation_fraction 0.1` where the dataset has no split to evaluate on, `--push_to_hub` to publish the
-checkpoint, `--model_name_or_path` to go on from one, or name a YAML file with arguments in first place. A
-killed run goes on from its last checkpoint when it is started again; of checkpoints the last one is kept
-(`--save_total_limit`). The result is config + safetensors + processor + encryption settings, which
-`AutoModelForImageClassification.from_pretrained(output_dir)` loads.
+The labels say what is learned: one class a picture, lists of classes (multi-label) or numbers (regression);
+`--problem_type` says it outright. Add `--validation_fraction 0.1` where the dataset has no split to evaluate
+on, `--push_to_hub` to publish the checkpoint, `--model_name_or_path` to go on from one, or name a YAML file
+with arguments in first place. A killed run goes on from its last checkpoint when it is started again; of
+checkpoints the last one is kept (`--save_total_limit`). The result is config + safetensors + processor +
+encryption settings, which `AutoModelForImageClassification.from_pretrained(output_dir)` loads.
 """
 
 import dataclasses
@@ -32,7 +33,6 @@ from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
 from hipmr_hf.hub.publishing import card_on_the_hub, keep_off_the_hub
 from hipmr_hf.hub.shareable_command import shareable_command
-from hipmr_hf.metrics import Accuracy
 from hipmr_hf.training.augmentation import EncryptedAugmentation
 from hipmr_hf.training.classification import (
     build_pevit,
@@ -40,10 +40,10 @@ from hipmr_hf.training.classification import (
     classification_loss,
     decaying_parameters,
     input_transform,
-    label_names,
 )
+from hipmr_hf.training.problems import Problem, ProblemType, problem_of
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import class_names, load_encryption, load_splits
+from hipmr_hf.training.splits import load_encryption, load_splits
 from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 
 
@@ -51,6 +51,10 @@ from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 class DataArguments:
     dataset_name: str = field(metadata={"help": "Folder or Hub repository of an encrypted dataset."})
     label_column: str = "label"
+    problem_type: ProblemType | None = field(
+        default=None,
+        metadata={"help": "What to learn. Default: lists are several classes, floats numbers, else classes."},
+    )
     teacher_logits_column: str | None = field(
         default=None, metadata={"help": "Column with the logits of a teacher that saw the plain images."}
     )
@@ -143,7 +147,8 @@ class RecipeTrainer(Trainer):
         self.facts = facts  # of the model card; None for the plain baseline, which gets Trainer's
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        loss, outputs = classification_loss(model, self.augmentation(inputs) if model.training else inputs)
+        inputs = self.augmentation(inputs) if model.training else inputs
+        loss, outputs = classification_loss(model, inputs, self.augmentation.problem_type)
         return (loss, outputs) if return_outputs else loss
 
     def get_decay_parameter_names(self, model):
@@ -153,7 +158,7 @@ class RecipeTrainer(Trainer):
         if self.facts is None:
             return super().create_model_card(*args, **kwargs)
         if self.is_world_process_zero():
-            evaluations = [entry for entry in self.state.log_history if "eval_accuracy" in entry]
+            evaluations = [entry for entry in self.state.log_history if "eval_loss" in entry]
             facts = dataclasses.replace(self.facts, metrics=evaluations[-1] if evaluations else {})
             theirs = (
                 card_on_the_hub(self.hub_model_id, token=self.args.hub_token) if self.hub_model_id else None
@@ -168,6 +173,7 @@ def load_rows(data: DataArguments, seed: int) -> DatasetDict:
         eval_split=data.eval_split,
         validation_fraction=data.validation_fraction,
         label_column=data.label_column,
+        problem_type=data.problem_type,
         seed=seed,
     )
     if data.max_train_samples is not None:
@@ -177,7 +183,7 @@ def load_rows(data: DataArguments, seed: int) -> DatasetDict:
     return DatasetDict(train=train, evaluation=evaluation)
 
 
-def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArguments, names: list[str]):
+def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArguments, problem: Problem):
     """Read the dataset's encryption, build a model that fits, and its processor."""
     size = {
         "size": args.model_size,
@@ -185,7 +191,7 @@ def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArgumen
         "num_hidden_layers": args.num_hidden_layers,
         "num_attention_heads": args.num_attention_heads,
         "attn_implementation": args.attn_implementation,
-        **label_names(names),
+        **problem.settings(),
     }
     if args.baseline == "vit" and args.image_size is not None:  # plain images: nothing is encrypted
         shape = (args.image_size, args.image_size)
@@ -209,11 +215,12 @@ def build_model(data: DataArguments, args: ModelArguments, recipe: RecipeArgumen
     return encryption, model, processor
 
 
-def build_augmentation(recipe: RecipeArguments, training: TrainingArguments, encryption, num_labels: int):
+def build_augmentation(recipe: RecipeArguments, training: TrainingArguments, encryption, problem: Problem):
     shuffled = encryption is not None and encryption.strategy == "rs"
     label_smoothing, training.label_smoothing_factor = training.label_smoothing_factor, 0.0  # not twice
     return EncryptedAugmentation(
-        num_labels=num_labels,
+        num_labels=len(problem.names),
+        problem_type=problem.problem_type,
         turns=recipe.turns,
         patch_size=encryption.encrypted_patch_size if shuffled else None,
         mixup_alpha=recipe.mixup_alpha,
@@ -245,22 +252,25 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     set_seed(training.seed)
 
     splits = load_rows(data, training.seed)
-    names = class_names(splits["train"], data.label_column)
-    encryption, model, processor = build_model(data, model_args, recipe, names)
+    problem = problem_of(splits["train"], data.label_column, with_teacher=bool(data.teacher_logits_column))
+    encryption, model, processor = build_model(data, model_args, recipe, problem)
     splits.set_transform(
         input_transform(
-            processor, label_column=data.label_column, teacher_logits_column=data.teacher_logits_column
+            processor,
+            label_column=data.label_column,
+            teacher_logits_column=data.teacher_logits_column,
+            problem=problem,
         )
     )
-    augmentation = build_augmentation(recipe, training, encryption, len(names))
-    accuracy = Accuracy()
+    augmentation = build_augmentation(recipe, training, encryption, problem)
+    metric = problem.metric()
     trainer = RecipeTrainer(
         model=model,
         args=training,
         train_dataset=splits["train"],
         eval_dataset=splits["evaluation"],
         processing_class=processor,
-        compute_metrics=lambda output: accuracy.compute(
+        compute_metrics=lambda output: metric.compute(
             predictions=output.predictions, references=output.label_ids
         ),
         callbacks=[AveragedWeights(recipe.ema_decay)] if recipe.ema_decay else [],

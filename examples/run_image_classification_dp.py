@@ -51,7 +51,6 @@ from hipmr_hf.training.classification import (
     classification_loss,
     decaying_parameters,
     input_transform,
-    label_names,
 )
 from hipmr_hf.training.private import (
     OneRowAPicture,
@@ -60,6 +59,7 @@ from hipmr_hf.training.private import (
     refuse_what_voids,
     rows_of_pictures,
 )
+from hipmr_hf.training.problems import label_names
 from hipmr_hf.training.script import parse_arguments, run_script
 from hipmr_hf.training.splits import class_names, load_encryption, load_splits
 
@@ -144,6 +144,7 @@ def build_model(args: Arguments, names: list[str]):
         attn_implementation=args.attn_implementation,
         drop_path_rate=args.drop_path_rate,
         patch_drop_rate=0.0,
+        problem_type="single_label_classification",
         **label_names(names),
     )
     return encryption, model, processor

@@ -32,7 +32,6 @@ from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
 from hipmr_hf.hub.publishing import card_on_the_hub
 from hipmr_hf.hub.shareable_command import shareable_command
-from hipmr_hf.metrics import Accuracy
 from hipmr_hf.training.augmentation import EncryptedAugmentation
 from hipmr_hf.training.classification import (
     build_pevit,
@@ -40,10 +39,10 @@ from hipmr_hf.training.classification import (
     classification_loss,
     decaying_parameters,
     input_transform,
-    label_names,
 )
+from hipmr_hf.training.problems import Problem, ProblemType, problem_of
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import class_names, load_encryption, load_splits
+from hipmr_hf.training.splits import load_encryption, load_splits
 
 
 @dataclass
@@ -51,6 +50,10 @@ class Arguments:
     dataset_name: str = field(metadata={"help": "Folder or Hub repository of an encrypted dataset."})
     output_dir: Path = field(metadata={"help": "Where the model and the checkpoints go."})
     label_column: str = "label"
+    problem_type: ProblemType | None = field(
+        default=None,
+        metadata={"help": "What to learn. Default: lists are several classes, floats numbers, else classes."},
+    )
     teacher_logits_column: str | None = None
     train_split: str = "train"
     eval_split: str = "test"
@@ -95,7 +98,7 @@ class Arguments:
     hub_model_id: str | None = None
 
 
-def build_model(args: Arguments, names: list[str]):
+def build_model(args: Arguments, problem: Problem):
     """Read the dataset's encryption, build a model that fits, and its processor."""
     size = {
         "size": args.model_size,
@@ -103,7 +106,7 @@ def build_model(args: Arguments, names: list[str]):
         "num_hidden_layers": args.num_hidden_layers,
         "num_attention_heads": args.num_attention_heads,
         "attn_implementation": args.attn_implementation,
-        **label_names(names),
+        **problem.settings(),
     }
     if args.baseline == "vit" and args.image_size is not None:  # plain images: nothing is encrypted
         return None, *build_vit_baseline((args.image_size, args.image_size), args.patch_size, **size)
@@ -131,6 +134,7 @@ def load_rows(args: Arguments) -> tuple[Dataset, Dataset]:
         eval_split=args.eval_split,
         validation_fraction=args.validation_fraction,
         label_column=args.label_column,
+        problem_type=args.problem_type,
         seed=args.seed,
     )
     if args.max_train_samples is not None:
@@ -141,10 +145,13 @@ def load_rows(args: Arguments) -> tuple[Dataset, Dataset]:
 
 
 def build_loaders(
-    args: Arguments, train: Dataset, evaluation: Dataset, processor
+    args: Arguments, train: Dataset, evaluation: Dataset, processor, problem: Problem
 ) -> tuple[DataLoader, DataLoader]:
     to_inputs = input_transform(
-        processor, label_column=args.label_column, teacher_logits_column=args.teacher_logits_column
+        processor,
+        label_column=args.label_column,
+        teacher_logits_column=args.teacher_logits_column,
+        problem=problem,
     )
     options = {"collate_fn": default_data_collator, "num_workers": args.dataloader_num_workers}
     batch, eval_batch = args.per_device_train_batch_size, args.per_device_eval_batch_size
@@ -167,7 +174,7 @@ def build_optimizer(args: Arguments, model) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def evaluate(accelerator: Accelerator, model, loader: DataLoader) -> dict[str, float]:
+def evaluate(accelerator: Accelerator, model, loader: DataLoader, problem: Problem) -> dict[str, float]:
     model.eval()
     predictions, references = [], []
     for batch in loader:
@@ -176,7 +183,7 @@ def evaluate(accelerator: Accelerator, model, loader: DataLoader) -> dict[str, f
         logits, labels = accelerator.gather_for_metrics((outputs.logits.float(), batch["labels"]))
         predictions.append(logits.cpu())
         references.append(labels.cpu())
-    return Accuracy().compute(
+    return problem.metric().compute(
         predictions=torch.cat(predictions).numpy(), references=torch.cat(references).numpy()
     )
 
@@ -200,10 +207,11 @@ def load_newest_checkpoint(accelerator: Accelerator, folder: Path) -> int:
     return max(epochs)
 
 
-def build_augmentation(args: Arguments, encryption, num_labels: int) -> EncryptedAugmentation:
+def build_augmentation(args: Arguments, encryption, problem: Problem) -> EncryptedAugmentation:
     shuffled = encryption is not None and encryption.strategy == "rs"
     return EncryptedAugmentation(
-        num_labels=num_labels,
+        num_labels=len(problem.names),
+        problem_type=problem.problem_type,
         turns=args.turns,
         patch_size=encryption.encrypted_patch_size if shuffled else None,
         mixup_alpha=args.mixup_alpha,
@@ -218,7 +226,7 @@ def train_epoch(
     model.train()
     for batch in loader:
         with accelerator.accumulate(model):
-            loss, _ = classification_loss(model, augmentation(batch))
+            loss, _ = classification_loss(model, augmentation(batch), augmentation.problem_type)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
@@ -238,10 +246,10 @@ def main(args: Arguments) -> dict[str, float]:
     set_seed(args.seed)
     with accelerator.main_process_first():
         train, evaluation = load_rows(args)
-    names = class_names(train, args.label_column)
-    encryption, model, processor = build_model(args, names)
-    augmentation = build_augmentation(args, encryption, len(names))
-    train_loader, eval_loader = build_loaders(args, train, evaluation, processor)
+    problem = problem_of(train, args.label_column, with_teacher=bool(args.teacher_logits_column))
+    encryption, model, processor = build_model(args, problem)
+    augmentation = build_augmentation(args, encryption, problem)
+    train_loader, eval_loader = build_loaders(args, train, evaluation, processor, problem)
     optimizer = build_optimizer(args, model)
     model, optimizer, train_loader, eval_loader = accelerator.prepare(
         model, optimizer, train_loader, eval_loader
@@ -269,13 +277,13 @@ def main(args: Arguments) -> dict[str, float]:
             step += 1
             progress.update()
             progress.set_postfix(loss=f"{loss:.3f}")
-        accelerator.print(f"epoch {epoch + 1}: {evaluate(accelerator, model, eval_loader)}")
+        accelerator.print(f"epoch {epoch + 1}: {evaluate(accelerator, model, eval_loader, problem)}")
         if args.checkpoint_every_epoch:
             save_checkpoint(accelerator, args.output_dir, epoch + 1)
 
     if average is not None:
         final.load_state_dict(average.module.state_dict())
-    metrics = evaluate(accelerator, model, eval_loader)
+    metrics = evaluate(accelerator, model, eval_loader, problem)
     metrics.update(world_size=accelerator.num_processes, num_parameters=final.num_parameters())
     if accelerator.is_main_process:
         save(args, final, processor, encryption, metrics)

@@ -35,7 +35,6 @@ from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
 from hipmr_hf.hub.publishing import card_on_the_hub, keep_off_the_hub
 from hipmr_hf.hub.shareable_command import shareable_command
-from hipmr_hf.training.classification import label_names
 from hipmr_hf.training.detection import (
     DetectionCollator,
     DetectionEvaluation,
@@ -48,6 +47,7 @@ from hipmr_hf.training.detectors import build_peyolos, largest_size
 from hipmr_hf.training.drawing import draw_detections, tile
 from hipmr_hf.training.labels import as_object_classes
 from hipmr_hf.training.place_supervision import spread_positions
+from hipmr_hf.training.problems import label_names
 from hipmr_hf.training.script import parse_arguments, run_script
 from hipmr_hf.training.splits import load_encryption, load_splits
 from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
@@ -163,7 +163,7 @@ def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[
         num_detection_tokens=args.num_detection_tokens,
         use_mid_position_embeddings=args.use_mid_position_embeddings or None,
         drop_path_rate=args.drop_path_rate,
-        **{name: value for name, value in label_names(names).items() if name != "problem_type"},
+        **label_names(names),
     )
 
 

@@ -29,9 +29,9 @@ from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
 from hipmr_hf.hub.publishing import card_on_the_hub, keep_off_the_hub
 from hipmr_hf.hub.shareable_command import shareable_command
-from hipmr_hf.training.classification import label_names
 from hipmr_hf.training.detectors import largest_size
 from hipmr_hf.training.drawing import tile
+from hipmr_hf.training.problems import label_names
 from hipmr_hf.training.script import parse_arguments, run_script
 from hipmr_hf.training.segmentation import (
     SegmentationCollator,
@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         decoder_hidden_size=model_args.decoder_hidden_size,
         patch_embedding=model_args.patch_embedding,
         drop_path_rate=model_args.drop_path_rate,
-        **{name: value for name, value in label_names(names).items() if name != "problem_type"},
+        **label_names(names),
     )
     if model_args.attn_implementation is not None:
         model.set_attn_implementation(model_args.attn_implementation)

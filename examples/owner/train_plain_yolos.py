@@ -18,7 +18,6 @@ from transformers import TrainingArguments, set_seed
 
 from hipmr_hf import Encryption
 from hipmr_hf.encryption.boxes import move_objects
-from hipmr_hf.training.classification import label_names
 from hipmr_hf.training.detection import (
     DetectionCollator,
     DetectionEvaluation,
@@ -29,6 +28,7 @@ from hipmr_hf.training.detection import (
 from hipmr_hf.training.detection_augmentation import DetectionAugmentation
 from hipmr_hf.training.detectors import build_yolos_baseline, largest_size
 from hipmr_hf.training.place_supervision import spread_positions
+from hipmr_hf.training.problems import label_names
 from hipmr_hf.training.script import parse_arguments, run_script
 from hipmr_hf.training.splits import load_encryption, load_splits
 from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
@@ -83,7 +83,7 @@ def prepare(dataset: Dataset, encryption: Encryption) -> Dataset:
 def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[int, int], names: list[str]):
     sizes = {name: value for name, value in vars(args).items() if name not in _NOT_OF_THE_CONFIG}
     sizes["use_mid_position_embeddings"] = args.use_mid_position_embeddings or None
-    names = {name: value for name, value in label_names(names).items() if name != "problem_type"}
+    names = label_names(names)
     model, processor = build_yolos_baseline(encryption, image_size, size=args.model_size, **sizes, **names)
     if args.attn_implementation is not None:
         model.set_attn_implementation(args.attn_implementation)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, Features, Image, Value
+from datasets import ClassLabel, Dataset, Features, Image, List, Value
 from picture_files import file_of, noise
 
 from hipmr_hf.cli import main
@@ -57,6 +57,35 @@ def test_a_column_of_parquet_files_becomes_classes_that_are_the_same_in_all_spli
     assert [split.features["label"].names for split in source.splits.values()] == [names, names]
     assert labels(source) == list(map(str, values)) and labels(source, "test") == [str(values[0])]
     assert "2 classes" in source.told()
+
+
+def test_lists_become_lists_of_classes_and_may_be_empty(tmp_path):
+    parquet(tmp_path / "train.parquet", seen=[["owl", "cat"], [], ["cat"]])
+    parquet(tmp_path / "test.parquet", seen=[["dog"]])
+    source = opened(tmp_path, labels="seen")
+    rows = source.splits["train"]
+    assert rows.features["label"] == List(ClassLabel(names=["cat", "dog", "owl"]))
+    batches = [
+        b for i in range(rows.num_parts(0)) for b in batches_of(source, Part("train", 0, i), ["label"])
+    ]
+    assert [label for batch in batches for label in batch["label"]] == [[2, 0], [], [0]]
+    assert [label for _, label in rows.unread("image", "label")] == [[2, 0], [], [0]]
+    assert "3 classes" in source.told()
+    parquet(tmp_path / "train.parquet", seen=[["owl"], None])
+    with pytest.raises(InputValueError, match="--labels: some rows have no value in 'seen'"):
+        opened(tmp_path, labels="seen")
+
+
+def test_lists_that_know_their_classes_and_those_of_a_table_are_taken_too(tmp_path):
+    known = {"seen": List(ClassLabel(names=["b", "a"]))}
+    (source,) = [opened(parquet(tmp_path / "a.parquet", known, seen=[[1], [0, 1]]), labels="seen")]
+    assert source.splits["train"].features["label"] == known["seen"]
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "1.png").write_bytes(PNG)
+    (tmp_path / "pictures" / "metadata.jsonl").write_text('{"file_name": "1.png", "seen": ["x", "y"]}\n')
+    split = opened(tmp_path / "pictures", labels="seen").splits["train"]
+    assert split.features["label"] == List(ClassLabel(names=["x", "y"]))
+    assert [label for _, label in split.unread("image", "label")] == [[0, 1]]
 
 
 def test_a_column_that_knows_its_classes_keeps_them(tmp_path):
@@ -112,14 +141,15 @@ def test_a_column_of_webdataset_becomes_classes(tmp_path):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("nowhere", "the column 'nowhere' is not there, .*columns .* are image, site, boxes"),
+        ("nowhere", "the column 'nowhere' is not there, .*columns .* are image, site, boxes, score"),
+        ("score", "'score' holds numbers such as 0.25, .* with --keep-columns score, .*--label_column score"),
         ("boxes", "the column 'boxes' is List"),
         ("site", "some rows have no value in 'site'"),
         ("folders", "folders are no classes in Parquet"),
     ],
 )
 def test_what_cannot_be_classes_is_one_line(said, message, tmp_path):
-    path = parquet(tmp_path / "a.parquet", site=["a", None], boxes=[[1], [2]])
+    path = parquet(tmp_path / "a.parquet", site=["a", None], boxes=[[1.5], [2.0]], score=[0.25, 1])
     with pytest.raises(InputValueError, match=f"^--labels: .*{message}") as error:
         opened(path, labels=said)
     assert "\n" not in str(error.value)

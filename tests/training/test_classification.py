@@ -14,9 +14,9 @@ from hipmr_hf.training.classification import (
     build_vit_baseline,
     classification_loss,
     decaying_parameters,
-    label_names,
     pevit_config_for,
 )
+from hipmr_hf.training.problems import label_names
 from hipmr_hf.training.splits import load_encryption
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}

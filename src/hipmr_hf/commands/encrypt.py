@@ -73,7 +73,7 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
         "--labels",
         metavar="folders|none|COLUMN",
         help="folders: each folder is a class; none: no classes; or a column of SOURCE, whose values become "
-        "classes. Default: as it looks.",
+        "classes; lists make several classes a picture. Default: as it looks.",
     )
     group.add_argument(
         "--box-format",

@@ -69,7 +69,8 @@ class PlainSource:
             'class folders: 0 splits, 0 pictures'
         """
         first = next(iter(self.splits.values()), None)
-        names = getattr(first.features.get("label"), "names", None) if first is not None else None
+        label = first.features.get("label") if first is not None else None
+        names = getattr(getattr(label, "feature", label), "names", None)  # of a list, what it holds
         count = len(self.splits)
         said = [
             f"{count} split{'s' if count != 1 else ''}" + (f" ({', '.join(self.splits)})" if count else "")

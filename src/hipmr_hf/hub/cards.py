@@ -216,6 +216,10 @@ def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:
     optional = {"license": facts.license, "extra_gated_prompt": facts.gated_prompt}
     files = [{"split": name, "path": f"data/{name}-*"} for name in facts.splits]
     config = {"config_name": "default", "data_files": files}
+    if facts.columns.get("label", "").startswith("any of"):
+        optional["task_ids"] = ["multi-label-image-classification"]
+    elif "float" in facts.columns.get("label", ""):
+        del tasks["label"]  # the Hub has no task for numbers of pictures
     if facts.content_id is not None:  # else `load_dataset` takes folders of one name and card for the same
         config["description"] = f"content {facts.content_id}"
     return DatasetCardData(
@@ -305,7 +309,8 @@ def _metrics(values: Mapping[str, float]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in named.items()
-        if "accuracy" in name or re.match(r"m?ap\b|map_|mean_iou|iou_", name)
+        if "accuracy" in name
+        or re.match(r"m?ap\b|map_|mean_iou|iou_|f1_|average_precision|(mse|mae|r2)$", name)
     }
 
 

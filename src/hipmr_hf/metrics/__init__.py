@@ -15,10 +15,21 @@ if TYPE_CHECKING:
         ImageSimilarity,
         MeanAveragePrecision,
         MeanIoU,
+        MultiLabel,
         PatchOrder,
+        Regression,
         Retrieval,
     )
 
-__all__ = ["Accuracy", "ImageSimilarity", "MeanAveragePrecision", "MeanIoU", "PatchOrder", "Retrieval"]
+__all__ = [
+    "Accuracy",
+    "ImageSimilarity",
+    "MeanAveragePrecision",
+    "MeanIoU",
+    "MultiLabel",
+    "PatchOrder",
+    "Regression",
+    "Retrieval",
+]
 
 __getattr__, _ = lazy_names(__name__, dict.fromkeys(__all__, "evaluate_metrics"))

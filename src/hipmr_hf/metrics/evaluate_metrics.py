@@ -14,7 +14,9 @@ from .accuracy import accuracy_scores
 from .image_similarity import image_similarity
 from .mean_average_precision import checked_boxes, mean_average_precision
 from .mean_iou import IGNORED, mean_iou
+from .multi_label import multi_label_scores
 from .patch_order import chance_scores, order_scores
+from .regression import regression_scores
 from .retrieval import retrieval_chance, retrieval_scores
 
 with needs_extra("an evaluate.Metric", "torch"):
@@ -186,6 +188,23 @@ class MeanIoU(_Metric):
         )
 
 
+class MultiLabel(_Metric):
+    """F1 and average precision where a picture has any number of classes, as `multi_label_scores`.
+
+    Example:
+        >>> MultiLabel().compute(predictions=[[2.0, -1.0], [1.0, 3.0]], references=[[1, 0], [1, 1]])
+        {'f1_micro': 1.0, 'f1_macro': 1.0, 'average_precision': 1.0}
+    """
+
+    description = "F1 over all answers, and means over the classes of F1 and of the average precision."
+    inputs: ClassVar[str] = multi_label_scores.__doc__ or ""
+    _row = datasets.Sequence(datasets.Value("float32"))
+    columns = ({"predictions": _row, "references": _row},)
+
+    def _compute(self, predictions: list, references: list) -> dict[str, float]:
+        return multi_label_scores(predictions, references)
+
+
 class PatchOrder(_Metric):
     """Mean of `order_scores` over images, with what guessing gives beside it.
 
@@ -212,6 +231,25 @@ Returns:
             for found, truth in zip(predictions, references, strict=True)
         )
         return means | _by_chance(chance_scores(len(references[0]), tuple(shape)))
+
+
+class Regression(_Metric):
+    """Errors of predicted numbers, as `regression_scores`.
+
+    Example:
+        >>> Regression().compute(predictions=[[1.0], [3.0]], references=[[1.0], [2.0]])
+        {'mse': 0.5, 'mae': 0.5, 'r2': -1.0}
+    """
+
+    description = "Mean squared and mean absolute error of numbers, and the share of variance explained."
+    inputs: ClassVar[str] = regression_scores.__doc__ or ""
+    columns = (
+        {"predictions": datasets.Sequence(_NUMBERS), "references": datasets.Sequence(_NUMBERS)},
+        {"predictions": _NUMBERS, "references": _NUMBERS},
+    )
+
+    def _compute(self, predictions: list, references: list) -> dict[str, float]:
+        return regression_scores(predictions, references)
 
 
 class Retrieval(_Metric):

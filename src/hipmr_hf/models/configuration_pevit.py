@@ -58,6 +58,10 @@ class PEViTConfig(PreTrainedConfig):
         distillation_alpha (`float`, defaults to 0.5): Share of the distillation loss in the whole loss, in
             [0, 1].
         distillation_tau (`float`, defaults to 3.0): Temperature of the soft distillation, above 0.
+        regression_mean (`list[float]`, *optional*): With `problem_type="regression"`, the mean of each number
+            that the classifiers learn, so that the head works with numbers of about unit size and its logits
+            are in the numbers' own unit.
+        regression_std (`list[float]`, *optional*): The standard deviation of each, above 0; both or none.
         decoder_hidden_size (`int`, defaults to 32): Features of every pixel in the head of
             [`PEViTForSemanticSegmentation`].
         semantic_loss_ignore_index (`int`, defaults to 255): Pixels of this class id count for nothing in the
@@ -107,6 +111,8 @@ class PEViTConfig(PreTrainedConfig):
     distillation_type: Literal["hard", "soft", "none"] = "hard"
     distillation_alpha: float | int = 0.5
     distillation_tau: float | int = 3.0
+    regression_mean: list[float] | None = None
+    regression_std: list[float] | None = None
     decoder_hidden_size: int = 32
     semantic_loss_ignore_index: int = 255
 
@@ -186,6 +192,17 @@ class PEViTConfig(PreTrainedConfig):
         for name in ("distillation_tau", "layer_norm_eps", "initializer_range"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be above 0, got {getattr(self, name)}.")
+
+    def validate_regression(self) -> None:
+        """Raise `ValueError` unless each number that is learned has a mean and a standard deviation."""
+        mean, std = self.regression_mean, self.regression_std
+        if (mean is None) != (std is None) or (mean is not None and len(mean) != len(std)):
+            raise ValueError(
+                "`regression_mean` and `regression_std` belong together, one number for each label, got "
+                f"{mean} and {std}."
+            )
+        if std is not None and not all(value > 0 for value in std):
+            raise ValueError(f"`regression_std` must be above 0, got {std}.")
 
     def validate_image_size(self) -> None:
         """Raise `ValueError` unless `image_size` is positive, and whole patches if positions need them."""

@@ -121,4 +121,24 @@ class PEViTLayer(GradientCheckpointingLayer):
         return hidden_states + self.drop_path(self.dropout(transformed))
 
 
-__all__ = ["PEViTAttention", "PEViTLayer"]
+class PEViTRegressionHead(nn.Linear):
+    """A linear layer whose outputs, of about unit size, are brought to the unit of what is learned."""
+
+    def __init__(self, config: PEViTConfig):
+        super().__init__(config.hidden_size, config.num_labels)
+        if len(config.regression_mean) != config.num_labels:
+            raise ValueError(
+                f"`regression_mean` must have a number for each of the {config.num_labels} labels, got "
+                f"{config.regression_mean}."
+            )
+        self.mean: list[float] = list(config.regression_mean)
+        self.std: list[float] = list(config.regression_std)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, hidden_size) to (batch, num_labels), in float32 or more: halves have three digits."""
+        scores = super().forward(features)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return scores * scores.new_tensor(self.std) + scores.new_tensor(self.mean)
+
+
+__all__ = ["PEViTAttention", "PEViTLayer", "PEViTRegressionHead"]

@@ -12,7 +12,14 @@ from .configuration_pevit import PEViTConfig
 def classification_loss(
     model: PreTrainedModel, labels: torch.Tensor, logits: torch.Tensor, **kwargs: Any
 ) -> torch.Tensor:
-    """Soft cross-entropy for floating targets of a single-label problem, else the loss transformers takes."""
+    """Soft cross-entropy for floating targets of a single-label problem, else the loss transformers takes.
+
+    In a regression with `regression_std`, errors are counted in that unit.
+    """
+    if model.config.problem_type == "regression" and model.config.regression_std is not None:
+        scale = logits.new_tensor(model.config.regression_std)
+        targets = labels.to(logits).reshape(logits.shape)
+        return nn.functional.mse_loss(logits / scale, targets / scale)
     if not (model.config.problem_type == "single_label_classification" and labels.is_floating_point()):
         return model.loss_function(labels, logits, model.config, **kwargs)
     if labels.shape != logits.shape:

@@ -17,7 +17,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_pevit import PEViTConfig
 from .embeddings_pevit import PEViTEmbeddings, PEViTReferenceEncoding
-from .layers_pevit import PEViTAttention, PEViTLayer
+from .layers_pevit import PEViTAttention, PEViTLayer, PEViTRegressionHead
 from .loss_pevit import classification_loss, distillation_loss
 
 
@@ -188,7 +188,8 @@ class PEViTForImageClassification(PEViTPreTrainedModel):
                 normalised images.
             labels (`torch.Tensor`, *optional*): Class ids of shape `(batch,)`; or, with
                 `config.problem_type="single_label_classification"`, floating class probabilities of shape
-                `(batch, num_labels)`, such as mixup makes, for a soft cross-entropy.
+                `(batch, num_labels)`, such as mixup makes, for a soft cross-entropy. With
+                `"multi_label_classification"` zeros and ones of that shape, with `"regression"` numbers.
 
         Returns:
             `logits` (batch, num_labels), `loss` if labels are given, and what `output_*` asked for.
@@ -311,6 +312,8 @@ class PEViTForImageClassificationWithTeacher(PEViTPreTrainedModel):
 
 
 def _classification_head(config: PEViTConfig) -> nn.Module:
+    if config.problem_type == "regression" and config.regression_mean is not None:
+        return PEViTRegressionHead(config)
     return nn.Linear(config.hidden_size, config.num_labels) if config.num_labels > 0 else nn.Identity()
 
 

@@ -96,7 +96,10 @@ def draw_sample(
     candidates = order[: max(attacked, min(effort.candidates, len(images)))]
     # Images that are only candidates may be learned from where there are no others: nobody draws them.
     learned = order[attacked:][::-1][: effort.attacker_images] if own else []
-    codes = None if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1][candidates]
+    codes = None
+    if labels is not None:  # pictures with several classes share a label if they share all of them
+        told = [str(sorted(label)) if isinstance(label, list) else label for label in labels]
+        codes = np.unique(np.asarray(told), return_inverse=True)[1][candidates]
     return AuditSample(
         [images[number] for number in order[:attacked]],
         [images[number] for number in candidates],

@@ -101,7 +101,9 @@ class EncryptedAugmentation:
         turns: "none", "flips" (left-right) or "symmetries" (all 8, for views from above).
         patch_size: width of an encrypted patch for RS images, None for MI and plain ones.
         mixup_alpha: see `mixup`; 0 turns it off.
-        label_smoothing: share of the target spread over all classes.
+        label_smoothing: share of the target spread over all classes; in a multi-label problem, over yes and
+            no of each class.
+        problem_type: as in transformers. Numbers are mixed as pictures are, and cannot be smoothed.
 
     Example:
         >>> augment = EncryptedAugmentation(num_labels=3, turns="flips", patch_size=2, label_smoothing=0.3)
@@ -116,8 +118,13 @@ class EncryptedAugmentation:
     patch_size: int | None = None
     mixup_alpha: float = 0.0
     label_smoothing: float = 0.0
+    problem_type: str = "single_label_classification"
 
     def __post_init__(self) -> None:
+        if self.label_smoothing and self.problem_type == "regression":
+            raise InputValueError(
+                f"label_smoothing: got {self.label_smoothing}, but numbers cannot be smoothed; leave it out."
+            )
         if self.turns not in _CHOICES:
             raise InputValueError(
                 f"turns: got {self.turns!r}, expected one of {', '.join(map(repr, _CHOICES))}."
@@ -134,11 +141,15 @@ class EncryptedAugmentation:
     def __call__(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Augment `pixel_values` and turn `labels` (batch,) into probabilities (batch, num_labels).
 
+        Labels of other problems have that shape already.
+
         A batch with `teacher_logits` is not mixed, for the teacher saw each image alone.
         """
         images, labels = batch["pixel_values"], batch["labels"]
-        targets = F.one_hot(labels, self.num_labels).to(images.dtype)
-        targets = targets * (1 - self.label_smoothing) + self.label_smoothing / self.num_labels
+        one_class = self.problem_type == "single_label_classification"
+        targets = F.one_hot(labels, self.num_labels).to(images.dtype) if one_class else labels
+        uniform = 1 / self.num_labels if one_class else 0.5
+        targets = targets * (1 - self.label_smoothing) + self.label_smoothing * uniform
         choices = _CHOICES[self.turns]
         if len(choices) > 1:
             symmetries = torch.randint(len(choices), (len(images),), device=images.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 from transformers.image_utils import PILImageResampling
 
+from ..errors import InputValueError
 from ..models.configuration_pevit import PEViTConfig
 from ..models.image_processing_pevit import PEViTImageProcessorPil
 from ..models.modeling_pevit import PEViTForImageClassification, PEViTForImageClassificationWithTeacher
 from .overrides import given, loaded, sized
 from .patch_embedding import fitting_embedding
+from .problems import Problem
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -82,12 +84,22 @@ def build_pevit(
             checkpoint,
             patch_size=encryption.encrypted_patch_size,
             attn_implementation=attn_implementation,
-            **given(overrides, PEViTConfig),
+            **_of_its_head(checkpoint, given(overrides, PEViTConfig)),
         )
         return model, PEViTImageProcessorPil.from_pretrained(checkpoint, **sizes)
     config = pevit_config_for(encryption, size, **overrides)
     config._attn_implementation = attn_implementation
     return kind(config), PEViTImageProcessorPil(**sizes)
+
+
+def _of_its_head(checkpoint: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the scale of the numbers where a checkpoint's head was trained for them, with its own."""
+    if "regression_mean" not in settings:
+        return settings
+    config = PEViTConfig.from_pretrained(checkpoint)
+    if config.regression_mean is None or config.id2label != settings["id2label"]:
+        return settings
+    return {name: value for name, value in settings.items() if not name.startswith("regression_")}
 
 
 def build_vit_baseline(
@@ -117,6 +129,10 @@ def build_vit_baseline(
         "intermediate_size",
         "layer_norm_eps",
     )
+    if overrides.get("problem_type") == "regression":
+        raise InputValueError(
+            "baseline: 'vit' learns classes alone, since its head has no scale for numbers; leave it out."
+        )
     chosen = given(overrides, ViTConfig, PEViTConfig)
     preset = sized(PEViTConfig, size, **chosen)
     same = {name: getattr(preset, name) for name in shared}
@@ -129,23 +145,25 @@ def build_vit_baseline(
     return ViTForImageClassification(config), processor
 
 
-def label_names(names: Sequence[str]) -> dict[str, Any]:
-    """Give a config its class names: `id2label`, `label2id` and the problem they make."""
-    return {
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: index for index, name in enumerate(names)},
-        "problem_type": "single_label_classification",
-    }
-
-
 def input_transform(
-    processor: Callable, *, label_column: str = "label", teacher_logits_column: str | None = None
+    processor: Callable,
+    *,
+    label_column: str = "label",
+    teacher_logits_column: str | None = None,
+    problem: Problem | None = None,
 ) -> Callable[[dict[str, list]], dict[str, torch.Tensor]]:
-    """Return a function for `Dataset.with_transform`: rows with an encrypted image in, model inputs out."""
+    """Return a function for `Dataset.with_transform`: rows with an encrypted image in, model inputs out.
+
+    Args:
+        processor: of the model.
+        label_column, teacher_logits_column: names in the rows.
+        problem: what the labels are; None for one class a picture.
+    """
+    to_targets = torch.tensor if problem is None else problem.targets
 
     def to_inputs(rows: dict[str, list]) -> dict[str, torch.Tensor]:
         inputs = dict(processor(rows["image"], return_tensors="pt"))
-        inputs["labels"] = torch.tensor(rows[label_column])
+        inputs["labels"] = to_targets(rows[label_column])
         if teacher_logits_column is not None:
             inputs["teacher_logits"] = torch.tensor(rows[teacher_logits_column])
         return inputs
@@ -153,12 +171,17 @@ def input_transform(
     return to_inputs
 
 
-def classification_loss(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, Any]:
+def classification_loss(
+    model: torch.nn.Module,
+    inputs: dict[str, torch.Tensor],
+    problem_type: str = "single_label_classification",
+) -> tuple[torch.Tensor, Any]:
     """Run a classifier, PEViT or ViT, on class ids or class probabilities: mean loss over the batch, outputs.
 
-    With `teacher_logits` among the inputs it is the model's own distillation loss.
+    With `teacher_logits` among the inputs it is the model's own distillation loss, and for other problems
+    than one class a picture the loss that the model has for them.
     """
-    if "teacher_logits" in inputs:
+    if "teacher_logits" in inputs or problem_type != "single_label_classification":
         outputs = model(**inputs)
         return outputs.loss, outputs
     outputs = model(pixel_values=inputs["pixel_values"])

@@ -1,14 +1,113 @@
-"""Make classes of labels that do not know their names, such as text or numbers from a table."""
+"""Make of labels what a model can learn: classes that know their names, lists of them, or numbers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from datasets import ClassLabel, Dataset, List, Value
+import numpy as np
+from datasets import ClassLabel, Dataset, LargeList, List, Value
 
 from ..errors import InputValueError
 from ..layout import OBJECTS_COLUMN
 
 _CLASS_TYPES = ("bool", "int", "uint", "string", "large_string")
+_SINGLE, _MULTI, _REGRESSION = "single_label_classification", "multi_label_classification", "regression"
+_ALLOWED = {
+    _SINGLE: "one class a picture: a ClassLabel, text, whole numbers, true or false",
+    _MULTI: "a list for each picture, of its classes, or of 0 and 1 for all of them",
+    _REGRESSION: "a number for each picture, or a list of as many numbers",
+}
+
+
+def as_targets(
+    splits: Sequence[Dataset], label_column: str, problem_type: str | None = None
+) -> list[Dataset]:
+    """Return splits whose labels can be learned: classes as `as_classes`, lists of classes, or numbers.
+
+    Args:
+        splits: of one dataset.
+        label_column: its labels.
+        problem_type: as in transformers; by default lists of classes are a multi-label problem, floating
+            numbers and lists of them a regression, and everything else is one class a picture.
+
+    Raises:
+        InputValueError: there is no such column, a row has no label, or its values do not fit.
+
+    Example:
+
+        >>> rows = Dataset.from_dict({"image": ["a", "b"], "label": [["owl", "cat"], []]})
+        >>> (several,) = as_targets([rows], "label")
+        >>> several["label"][:], several.features["label"].feature.names
+        ([[1, 0], []], ['cat', 'owl'])
+    """
+    if problem_type not in (None, *_ALLOWED):
+        allowed = ", ".join(map(repr, _ALLOWED))
+        raise InputValueError(f"--problem_type: got {problem_type!r}, expected one of {allowed}.")
+    feature = splits[0].features.get(label_column)
+    several = isinstance(feature, (List, LargeList))
+    inner = feature.feature if several else feature
+    floats = isinstance(inner, Value) and "float" in inner.dtype
+    chosen = problem_type or (_REGRESSION if floats else _MULTI if several else _SINGLE)
+    if chosen == _SINGLE:
+        return as_classes(splits, label_column)
+    if chosen == _MULTI and several and (floats or _can_be_class(inner)):
+        return _as_several_classes(splits, label_column, zeros_and_ones=floats)
+    if chosen == _REGRESSION and isinstance(inner, Value) and (floats or "int" in inner.dtype):
+        return [_as_numbers(split, label_column, several) for split in splits]
+    raise InputValueError(
+        f"--label_column: {label_column!r} is {feature or 'not there'}, for {chosen} it has to be "
+        f"{_ALLOWED[chosen]}; name another column, or another --problem_type. The columns are "
+        f"{list(splits[0].features)}."
+    )
+
+
+def _as_several_classes(splits: Sequence[Dataset], column: str, *, zeros_and_ones: bool) -> list[Dataset]:
+    labels = [split.select_columns(column).with_format(None)[column][:] for split in splits]
+    known = splits[0].features[column].feature
+    every = [row for found in labels for row in found]
+    missing = sum(
+        row is None or None in row or (isinstance(known, ClassLabel) and -1 in row) for row in every
+    )
+    _check_none_missing(missing, len(every), column)
+    if zeros_and_ones:
+        width = len(every[0])
+        if any(len(row) != width or not set(row) <= {0.0, 1.0} for row in every):
+            raise InputValueError(
+                f"--label_column: the numbers in {column!r} are not 0 and 1, one for each class; learn them "
+                "as numbers with --problem_type regression."
+            )
+        classes = ClassLabel(names=[str(i) for i in range(width)])
+        labels = [[[i for i, value in enumerate(row) if value] for row in found] for found in labels]
+    elif isinstance(known, ClassLabel):
+        return list(splits)
+    else:
+        classes = _classes(label for row in every for label in row)
+        labels = [[classes.str2int(list(map(str, row))) for row in found] for found in labels]
+    return [
+        split.remove_columns(column).add_column(column, found, feature=List(classes))
+        for split, found in zip(splits, labels, strict=True)
+    ]
+
+
+def _as_numbers(split: Dataset, column: str, several: bool) -> Dataset:
+    found = split.select_columns(column).with_format(None)[column][:]
+    rows = [row if several else [row] for row in found]
+    missing = sum(row is None or None in row or not np.isfinite(row).all() for row in rows)
+    _check_none_missing(missing, len(rows), column)
+    if len(counts := {len(row) for row in rows}) > 1 or 0 in counts:
+        raise InputValueError(
+            f"--label_column: {column!r} holds lists of {', '.join(map(str, sorted(counts)))} numbers; for "
+            "regression each picture has as many."
+        )
+    numbers = List(Value("float64")) if several else Value("float64")
+    return split.remove_columns(column).add_column(column, found, feature=numbers)
+
+
+def _check_none_missing(missing: int, count: int, column: str) -> None:
+    if missing:
+        raise InputValueError(
+            f"--label_column: {missing} of {count} rows have no label in {column!r}; name a split whose rows "
+            "have one, or leave such rows out before the encryption."
+        )
 
 
 def as_classes(splits: Sequence[Dataset], label_column: str) -> list[Dataset]:

@@ -8,7 +8,7 @@ from datasets import ClassLabel, load_dataset
 from ..encryption.base import Encryption
 from ..errors import InputValueError, MissingFileError
 from ..layout import DATA_FOLDER, split_of
-from .labels import as_classes
+from .labels import as_targets
 
 
 def load_splits(
@@ -18,6 +18,7 @@ def load_splits(
     eval_split: str = "test",
     validation_fraction: float | None = None,
     label_column: str | None = None,
+    problem_type: str | None = None,
     seed: int = 0,
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
     """Load what to train and what to evaluate on.
@@ -27,12 +28,14 @@ def load_splits(
         train_split, eval_split: their names in it.
         validation_fraction: share of the training split, above 0 and below 1, that is held out to evaluate
             on, for datasets without a second split; `eval_split` is not used then.
-        label_column: labels, which come as classes (`as_classes`); a held out share has them in equal parts.
+        label_column: labels, which come as classes, lists of classes or numbers (`labels.as_targets`); a held
+            out share has classes in equal parts.
+        problem_type: what they are taken for, as in `labels.as_targets`.
         seed: which rows are held out.
 
     Raises:
         InputValueError: there is no such split; or a share that is out of range, or cannot be held out; or
-            labels that are no classes.
+            labels that cannot be learned.
         MissingFileError: there is no such dataset.
     """
     try:
@@ -42,13 +45,13 @@ def load_splits(
         raise MissingFileError(f"--dataset_name: {' '.join(str(error).split())}") from error
     train = pick_split(dataset, train_split, argument="--train_split")
     if validation_fraction is not None:
-        (train,) = [train] if label_column is None else as_classes([train], label_column)
+        (train,) = [train] if label_column is None else as_targets([train], label_column, problem_type)
         return _hold_out(train, validation_fraction, label_column, seed)
     remedy = "or hold a share of the training split out with --validation_fraction 0.1"
     evaluation = pick_split(dataset, eval_split, argument="--eval_split", remedy=remedy)
-    return tuple(
-        [train, evaluation] if label_column is None else as_classes([train, evaluation], label_column)
-    )
+    if label_column is None:
+        return train, evaluation
+    return tuple(as_targets([train, evaluation], label_column, problem_type))
 
 
 def _shards(folder: Path) -> dict[str, list[str]]:
@@ -106,9 +109,9 @@ def class_names(dataset: datasets.Dataset, label_column: str) -> list[str]:
     if not isinstance(feature, ClassLabel):
         found = "not there" if feature is None else f"of type {feature}"
         raise InputValueError(
-            f"--label_column: {label_column!r} is {found}, expected a ClassLabel, which knows its classes by "
-            f"name; the columns are {list(dataset.features)}. The owner casts it before the encryption: "
-            f"dataset.cast_column({label_column!r}, ClassLabel(names=[...]))."
+            f"--label_column: {label_column!r} is {found}, expected a ClassLabel, one class a picture that "
+            f"is known by name; the columns are {list(dataset.features)}. The owner casts it before the "
+            f"encryption: dataset.cast_column({label_column!r}, ClassLabel(names=[...]))."
         )
     return feature.names
 
@@ -121,7 +124,8 @@ def _hold_out(
             f"--validation_fraction: got {fraction}, expected a share above 0 and below 1, such as 0.1."
         )
     try:
-        halves = train.train_test_split(fraction, seed=seed, stratify_by_column=label_column)
+        classes = label_column if isinstance(train.features.get(label_column), ClassLabel) else None
+        halves = train.train_test_split(fraction, seed=seed, stratify_by_column=classes)
     except ValueError as error:  # too few rows
         raise InputValueError(
             f"--validation_fraction: {fraction} of {len(train)} rows cannot be held out ({error}); give "

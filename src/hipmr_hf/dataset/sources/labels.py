@@ -1,10 +1,13 @@
-"""What `--labels` makes of the columns of a source: classes of one of them, in a column "label", or none."""
+"""What `--labels` makes of the columns of a source: classes of one of them, in a column "label", or none.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+A column of lists makes lists of classes: any number of them a picture.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Features, Value
+from datasets import ClassLabel, Features, LargeList, List, Value
 
 from ...errors import InputValueError
 from .listing import class_numbers
@@ -43,36 +46,51 @@ def with_labels(splits: Mapping[str, Split], labels: str | None, layout: str) ->
 
 def _class_names(splits: Sequence[Split], column: str, layout: str) -> list[str]:
     feature = splits[0].features.get(column)
-    if isinstance(feature, ClassLabel):
-        return feature.names
-    if not isinstance(feature, Value) or "binary" in feature.dtype:
+    several = isinstance(feature, (List, LargeList))
+    one = feature.feature if several else feature
+    if isinstance(one, ClassLabel):
+        return one.names
+    if not isinstance(one, Value) or "binary" in one.dtype or (several and "float" in one.dtype):
         found = "is not there" if feature is None else f"is {feature}"
         raise InputValueError(
             f"--labels: the column {column!r} {found}, allowed are none, and columns of text or "
-            f"numbers; the columns of this source ({layout}) are {', '.join(splits[0].features)}."
+            "numbers, or of lists of text or whole numbers; the columns of this source "
+            f"({layout}) are {', '.join(splits[0].features)}."
         )
-    values = {value for split in splits for value in _unique(split, column)}
+    values = {value for split in splits for value in _unique(split, column, several)}
     if values & {None, ""}:
         raise InputValueError(
             f"--labels: some rows have no value in {column!r}; fill them in, or leave these rows out."
         )
+    if fraction := next((value for value in values if isinstance(value, float) and value % 1), None):
+        raise InputValueError(
+            f"--labels: {column!r} holds numbers such as {fraction}, which are no classes; to learn numbers "
+            f"leave --labels out, keep them as they are with --keep-columns {column}, and train with "
+            f"--label_column {column}."
+        )
     return list(class_numbers(map(str, values)))
 
 
-def _unique(split: Split, column: str) -> set[Any]:
+def _unique(split: Split, column: str, several: bool) -> set[Any]:
     if isinstance(split, ListedSplit):
-        return set(split.columns[column])
+        return _inner(split.columns[column]) if several else set(split.columns[column])
     if isinstance(split, ParquetSplit):
         found: set[Any] = set()
         for path in split.paths:
             with pq.ParquetFile(path) as opened:
                 for batch in opened.iter_batches(columns=[column]):
-                    found |= set(batch.column(column).unique().to_pylist())
+                    values = batch.column(column)
+                    found |= _inner(values.to_pylist()) if several else set(values.unique().to_pylist())
         return found
     raise InputValueError(  # every worker would have to read all of the stream, pictures and all
         f"--labels: {column!r} is {split.features[column]}, allowed in a Hub dataset are columns of "
         "ClassLabel; for others download it with `hf download` and give its Parquet files."
     )
+
+
+def _inner(lists: Iterable[list[Any] | None]) -> set[Any]:
+    """What lists hold; None for a list that is not there, which is another thing than an empty one."""
+    return {value for found in lists for value in ([None] if found is None else found)}
 
 
 class RelabelledSplit:
@@ -90,8 +108,10 @@ class RelabelledSplit:
         features = {name: feature for name, feature in split.features.items() if name != _LABEL}
         self._numbers: Mapping[str, int] | None = None
         if column is not None:
-            features[_LABEL] = ClassLabel(names=list(names))
-            if not isinstance(split.features[column], ClassLabel):
+            feature, classes = split.features[column], ClassLabel(names=list(names))
+            several = isinstance(feature, (List, LargeList))
+            features[_LABEL] = List(classes) if several else classes
+            if not isinstance(feature.feature if several else feature, ClassLabel):
                 self._numbers = class_numbers(names)
         self.features = Features(features)
 
@@ -121,4 +141,6 @@ class RelabelledSplit:
                 yield image, self._number(value)
 
     def _number(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return list(map(self._number, value))
         return value if self._numbers is None else self._numbers[str(value)]
