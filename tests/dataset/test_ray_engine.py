@@ -14,7 +14,7 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import Dataset, Features, Image, Value, load_dataset
+from datasets import Dataset, Features, Image, List, Value, load_dataset
 from every_picture import gather_pictures
 
 from hipmr_hf import RandomShuffling, SecretKey
@@ -216,3 +216,20 @@ def test_a_lost_machine_loses_nothing(nodes, parquet, tmp_path):
     encrypt_source(EncryptionJob(SHUFFLING), [str(parquet)], tmp_path / "out", engine="ray")
     loser.join()
     assert labels_in(tmp_path / "out") == list(range(1200))
+
+
+def test_lists_of_classes_and_numbers_are_those_of_one_machine(nodes, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    seen = [["owl", "cat"][: i % 3] for i in range(40)]
+    features = Features({"image": Image(), "seen": List(Value("string")), "age": Value("float32")})
+    rows = {"image": list(pixels), "seen": seen, "age": [i / 4 for i in range(40)]}
+    Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "plain.parquet", batch_size=10)
+    job, options = EncryptionJob(SHUFFLING, keep_columns=("label", "age")), SourceOptions(labels="seen")
+    found = []
+    for engine in ("ray", "local"):
+        output = tmp_path / engine
+        encrypt_source(job, [str(tmp_path / "plain.parquet")], output, options=options, engine=engine)
+        table = pq.read_table(output / "data")
+        assert Features.from_arrow_schema(table.schema)["label"].feature.names == ["cat", "owl"]
+        found.append(table.select(["label", "age"]).to_pydict())
+    assert found[0] == found[1] and found[0]["label"][:3] == [[], [1], [1, 0]]

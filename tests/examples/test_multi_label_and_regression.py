@@ -78,6 +78,7 @@ def test_the_owners_side_keeps_both_and_says_what_they_are(encrypted):
     card = (encrypted / "README.md").read_text()
     assert "`label` (any of 3 classes)" in card and "`lumen` (float64)" in card
     assert "multi-label-image-classification" in card
+    assert main(["leaks", str(encrypted)]) == 0
 
 
 def test_numbers_are_learned_in_their_own_unit_by_two_processes(numbers_of_two_processes):

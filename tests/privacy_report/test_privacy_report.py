@@ -146,6 +146,12 @@ def test_the_seed_repeats_the_sample_and_never_a_permutation(photos):
     assert (sheets[0] != sheets[1]).any()  # the encrypted images in them differ
 
 
+def test_pictures_with_several_classes_share_a_label_if_they_share_all(photos):
+    labels = [[2, 0], [0, 2], [0], []] * (len(photos) // 4 + 1)
+    sample = draw_sample(photos, labels[: len(photos)], None, effort=FULL, seed=0)
+    assert len(np.unique(sample.labels)) == len({str(sorted(one)) for one in labels[: len(photos)]})
+
+
 def test_attacked_images_are_never_learned_from(photos):
     sample = draw_sample(photos, None, None, effort=FULL, seed=0)
     attacked = {image.tobytes() for image in sample.attacked}
