@@ -7,8 +7,8 @@
 no plain copy of them stays anywhere. The result has `data/*.parquet`, `encryption_config.json` and a card,
 and was searched for leaks; `load_dataset(output_dir)` reads it, and `--push_to_hub` publishes it. A killed
 run goes on when it is started again. `hipmr presets` lists the presets; settings one by one, such as
-`--strategy rs --interval 4 --drop_ratio 0.25`, are taken instead. Nobody can undo it without `--key_file`, which `hipmr keygen` makes;
-what an attacker gets back all the same, the card tells.
+`--strategy rs --interval 4 --drop_ratio 0.25`, are taken instead. Nobody can undo it without `--key_file`,
+which `hipmr keygen` makes; what an attacker gets back all the same, the card tells.
 
 With `--engine ray` all machines of a Ray cluster work on it; `docs/clusters.md` tells what they must share.
 """
@@ -45,7 +45,7 @@ class DataArguments:
 
 @dataclass
 class EncryptionArguments:
-    """What is not given keeps the strategy's default; with nothing but a size, the default preset is taken."""
+    """What is not given keeps the strategy's default; with nothing but a size, the default preset."""
 
     preset: str | None = field(default=None, metadata={"help": "Settings by name, as `hipmr presets` lists."})
     strategy: Literal["rs", "mi"] | None = field(
