@@ -2,11 +2,13 @@
 
     python benchmarks/attacks/settings_sweep.py --data_dir ../shared/data
     python benchmarks/attacks/settings_sweep.py --data_dir ../shared/data --trained
+    python benchmarks/attacks/settings_sweep.py --data_dir ../shared/data --turned
 
 The first command fits the handcrafted attacker to each setting on photographs that are not attacked, and
 attacks Kodak photographs (centre crops, 224x224): neighbour top-1 before any assembly, and what a jigsaw
 search of bounded length puts together. The second trains a neighbour network for every setting where the
-first found little (`--worth_training`), the best settings first. Both write
+first found little (`--worth_training`), the best settings first. Neither turns a piece; the third fits the
+attacker that does (`turned.py`, with fewer crops) to every setting with symmetries. All write
 `benchmarks/results/settings_sweep.json` as results come, go on where they stopped, and render
 docs/settings.md. Times are processor seconds of one core that may be shared with other work.
 """
@@ -21,7 +23,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.attacks.settings_table import MARK, rendered
+from benchmarks.attacks.settings_table import MARK, TURNED, leak, rendered, values
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.attacking import compile_solver, puzzle
 from benchmarks.harness.pages import publish
@@ -36,7 +38,7 @@ from hipmr_hf.attacks.jigsaw.weights import PairWeights
 
 COMMAND = "python benchmarks/attacks/settings_sweep.py"
 ABOUT = {
-    "command": f"{COMMAND}; {COMMAND} --trained",
+    "command": f"{COMMAND}; {COMMAND} --trained; {COMMAND} --turned",
     "data": "Kodak photographs 4 to 15, shorter side resized to 224, centre crop 224x224",
 }
 ROUNDS, STEPS = 1, 2000
@@ -90,6 +92,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=4, help=f"photographs, up to {len(ATTACKED)}")
     parser.add_argument("--crops", type=int, default=8, help="photographs that weights are fitted on")
     parser.add_argument("--trained", action="store_true", help="train neighbour networks")
+    parser.add_argument("--turned", action="store_true", help="fit attackers that turn pieces")
+    parser.add_argument("--turned_crops", type=int, default=16, help="photographs that these are fitted on")
     parser.add_argument("--cpu_seconds", type=float, default=60, help="training of one network")
     parser.add_argument(
         "--worth_training", type=float, default=10, help="times chance: train where handcrafted is below"
@@ -212,12 +216,43 @@ def measure_trained(args: argparse.Namespace, photographs: Photographs) -> None:
         )
 
 
+def measure_turned(args: argparse.Namespace, photographs: Photographs) -> None:
+    """Fit an attacker that turns pieces to each setting with symmetries, the best settings first."""
+    from hipmr_hf.attacks.base import encrypt_with_truth
+    from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned
+
+    settings = load_results(args.results, "settings")
+    crops = [random_crop(photo, SIDE, np.random.default_rng(1)) for photo in photographs.all_others]
+    for name in sorted(args.only or settings, key=lambda one: leak(settings[one])):
+        record, encryption = settings[name], parse_setting(name)
+        if "turned" in record or not encryption.sub_patch_symmetries:
+            continue
+        started = time.process_time()
+        fitted_on = few(encryption, args.turned_crops)
+        attacker = fit_turned(encryption, crops[:: max(1, len(crops) // fitted_on)][:fitted_on], trees=120)
+        ours = {"crops": fitted_on, "cpu_seconds": round(time.process_time() - started, 1), "runs": []}
+        for index, photo in list(photographs.attacked.items())[: few(encryption, args.images)]:
+            sample = encrypt_with_truth(encryption, encryption.prepare(photo)[None])
+            result = attacker(sample.images[0], sample.positions[0])
+            ours["runs"].append(
+                {
+                    "image": index,
+                    "scores": {name: round(result.scores[name], 4) for name in TURNED},
+                    "chance": {name: round(result.chance[name], 5) for name in TURNED},
+                }
+            )
+        record["turned"] = ours
+        save(args.results, settings)
+        print(f"{name}: adjacent {values(ours, 'adjacent').mean():.3f}", flush=True)
+
+
 def main() -> None:
     args = parse_arguments()
     if not args.report:
         photographs = Photographs(args.data_dir)
         compile_solver()
-        (measure_trained if args.trained else measure_handcrafted)(args, photographs)
+        measure = measure_turned if args.turned else measure_trained if args.trained else measure_handcrafted
+        measure(args, photographs)
     publish(MARK, rendered(load_results(args.results, "settings")), args.results)
 
 

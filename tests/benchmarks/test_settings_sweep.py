@@ -52,6 +52,21 @@ def test_the_table_puts_what_leaks_least_first():
     assert rows[1].split(" | ")[4] == "0.850 ± 0.050"
 
 
+def test_where_pieces_are_turned_one_that_turns_them_has_to_fail_too():
+    swept = {"a": setting([0.011, 0.012], [0.012, 0.013], sub_patch_symmetries=True)}
+    assert "No network has been trained yet" in settings_table.verdict(swept)
+
+    found = {"partner": 0.2, "adjacent": 0.1}
+    chance = {"partner": 0.02, "adjacent": 0.02}
+    swept["a"]["turned"] = {"runs": [{"scores": found, "chance": chance}] * 2}
+    assert "symmetries: 10.0 times chance" in settings_table.verdict(swept)
+
+
+def test_every_setting_with_symmetries_was_attacked_by_one_that_turns_pieces():
+    swept = load_results(stored("settings_sweep"), "settings")
+    assert all("turned" in one for one in swept.values() if one["knobs"]["sub_patch_symmetries"])
+
+
 def test_the_page_shows_the_measured_sweep():
     swept = load_results(stored("settings_sweep"), "settings")
 
