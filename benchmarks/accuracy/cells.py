@@ -12,7 +12,6 @@ the 72 test smears evaluated; `--validation` evaluates on the 87 validation smea
 
 import argparse
 import functools
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +24,9 @@ from sklearn.metrics import balanced_accuracy_score, recall_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.accuracy import presets
-from benchmarks.accuracy.eurosat import SIZE, Setting
+from benchmarks.accuracy import eurosat, presets
+from benchmarks.accuracy.eurosat import Setting, classification_arguments
 from benchmarks.harness import trainings
-from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
 from benchmarks.harness.results_file import load_results
 from benchmarks.harness.tables import mean_and_deviation, table
@@ -48,17 +46,7 @@ SETTINGS = {setting.name: setting for setting in presets.SETTINGS if setting.nam
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__, results=MARK, only="names of settings", report="the table")
-    trainings.add_training_arguments(
-        parser,
-        output="cells",
-        epochs=20,
-        script="run_image_classification.py",
-        validation="the cells of the validation smears",
-    )
-    parser.add_argument("--learning_rate", type=float, default=1e-3)
-    parser.add_argument("--batch_size", type=int, default=64)
-    return parser.parse_args()
+    return classification_arguments(__doc__, MARK, "cells", 20, "the cells of the validation smears")
 
 
 def cut_out(smear: PILImage.Image, box: list[float]) -> PILImage.Image:
@@ -95,26 +83,9 @@ def prepare_data(args: argparse.Namespace) -> dict[str, str]:
 
 def options_of(setting: Setting, seed: int, cells: int, args: argparse.Namespace) -> dict:
     """Return the arguments of one training, the same for every setting but for its own."""
-    epoch = math.ceil(cells / args.batch_size)  # steps
-    return {
-        **SIZE,
-        **trainings.ONE_CORE,
-        **trainings.RECIPE,
-        **setting.arguments,
-        "dataset_name": args.output_dir / "data" / setting.data,
-        "eval_split": "val" if args.validation else "test",
-        "output_dir": trainings.run_folder(args, setting.name, seed),
-        "num_train_epochs": args.epochs,
-        "per_device_train_batch_size": args.batch_size,
-        "per_device_eval_batch_size": 250,
-        "learning_rate": args.learning_rate,
-        "warmup_steps": int(0.1 * args.epochs * epoch),
-        "label_smoothing_factor": 0.1,
-        "drop_path_rate": 0.0,
-        "turns": "symmetries",
-        "eval_steps": 4 * epoch,
-        "seed": seed,
-    }
+    options = eurosat.options_of(setting, seed, args, cells)
+    options.pop("validation_size", None)  # whole smears are left out for that
+    return options | {"eval_split": "val" if args.validation else "test"}
 
 
 def train(args: argparse.Namespace, files: dict[str, str], name: str, seed: int) -> dict:

@@ -31,6 +31,7 @@ from hipmr_hf import Encryption, RandomShuffling
 
 MARK = "eurosat_accuracy"
 EVAL_EPOCHS = 5
+TENTH = "10 %% of the training images"
 SIZE = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 3}
 
 
@@ -64,18 +65,30 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__, results=MARK, only="names of settings", report="the table and the curves")
+def classification_arguments(
+    description: str, mark: str, output: str, epochs: int, validation: str
+) -> argparse.Namespace:
+    """Read the arguments of a table of classifiers.
+
+    Args:
+        description: the script's docstring.
+        mark: name of the table and of its results.
+        output: folder below `outputs/`.
+        epochs: the default.
+        validation: what `--validation` evaluates on.
+    """
+    parser = script_parser(description, results=mark, only="names of settings", report="the table")
+    script = "run_image_classification.py"
     trainings.add_training_arguments(
-        parser,
-        output="eurosat",
-        epochs=25,
-        script="run_image_classification.py",
-        validation="10 %% of the training images",
+        parser, output=output, epochs=epochs, script=script, validation=validation
     )
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--batch_size", type=int, default=64)
     return parser.parse_args()
+
+
+def parse_arguments() -> argparse.Namespace:
+    return classification_arguments(__doc__, MARK, "eurosat", 25, TENTH)
 
 
 def prepare_data(setting: Setting, args: argparse.Namespace) -> None:
@@ -92,9 +105,17 @@ def prepare_data(setting: Setting, args: argparse.Namespace) -> None:
             (folder / "data" / f"{split}-00000-of-00001.parquet").symlink_to(Path(source).resolve())
 
 
-def options_of(setting: Setting, seed: int, args: argparse.Namespace) -> dict:
-    """Return the arguments of one training, the same for every setting but for its own."""
-    epoch = math.ceil(6000 * (0.9 if args.validation else 1) / args.batch_size)  # steps
+def options_of(setting: Setting, seed: int, args: argparse.Namespace, images: int | None = None) -> dict:
+    """Return the arguments of one training, the same for every setting but for its own.
+
+    Args:
+        setting: the row.
+        seed: of weights, order and augmentation.
+        args: with the budget.
+        images: to train on; by default EuroSAT's, less those to validate on.
+    """
+    images = 6000 * (0.9 if args.validation else 1) if images is None else images
+    epoch = math.ceil(images / args.batch_size)  # steps
     return {
         **SIZE,
         **trainings.ONE_CORE,

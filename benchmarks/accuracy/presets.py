@@ -18,9 +18,8 @@ from datasets import disable_progress_bars
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.accuracy.eurosat import Setting, options_of, prepare_data
+from benchmarks.accuracy.eurosat import TENTH, Setting, classification_arguments, options_of, prepare_data
 from benchmarks.harness import trainings
-from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
 from benchmarks.harness.results_file import load_results
 from benchmarks.harness.settings import BOTH, mixing, shuffling
@@ -69,17 +68,7 @@ SETTINGS = [
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__, results=MARK, only="names of settings", report="the table")
-    trainings.add_training_arguments(
-        parser,
-        output="presets",
-        epochs=15,
-        script="run_image_classification.py",
-        validation="10 %% of the training images",
-    )
-    parser.add_argument("--learning_rate", type=float, default=1e-3)
-    parser.add_argument("--batch_size", type=int, default=64)
-    return parser.parse_args()
+    return classification_arguments(__doc__, MARK, "presets", 15, TENTH)
 
 
 def train(args: argparse.Namespace, name: str, seed: int) -> dict:
