@@ -46,7 +46,7 @@ SETTINGS = {setting.name: setting for setting in presets.SETTINGS if setting.nam
 
 
 def parse_arguments() -> argparse.Namespace:
-    return classification_arguments(__doc__, MARK, "cells", 20, "the cells of the validation smears")
+    return classification_arguments(__doc__, MARK, "cells", 12, "the cells of the validation smears")
 
 
 def cut_out(smear: PILImage.Image, box: list[float]) -> PILImage.Image:
