@@ -5,6 +5,7 @@ import numpy as np
 from benchmarks.harness.tables import table
 
 MARK = "linkage"
+_EACH = ("textures", "tones")
 
 
 def _cell(record: dict) -> str:
@@ -47,5 +48,18 @@ def shared_table(records: list[dict]) -> str:
     )
 
 
+def people_table(records: list[dict]) -> str:
+    """People found by what cross-validation chose, and by textures and tones alone."""
+    rows = [
+        [record["setting"], _cell(record), record["by"], *(f"{record['each'][name]:.2f}" for name in _EACH)]
+        for record in records
+    ]
+    return table(
+        [f"setting ({records[0]['queries']} queries)", "person found", "by", *_EACH],
+        [*rows, ["chance", f"{records[0]['chance']:.3f}", "", *("" for _ in _EACH)]],
+    )
+
+
 def rendered(results: dict) -> str:
-    return f"{linked_table(results['linked'])}\n\n{shared_table(results['shared_permutation'])}"
+    told = [linked_table(results["linked"]), shared_table(results["shared_permutation"])]
+    return "\n\n".join([*told, *([people_table(results["people"])] if results.get("people") else [])])

@@ -22,6 +22,7 @@ PAGES = {
     "tones_comb": "docs/attacks.md",
     "membership": "docs/attacks.md",
     "turned": "docs/attacks.md",
+    "recognisers": "docs/attacks.md",
     "linkage": "docs/linkage.md",
     "presets": "docs/settings.md",
     "frontier": "docs/settings.md",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accuracy import bccd, cells, digit_masks, eurosat, presets
-from benchmarks.attacks import frontier, jigsaw, membership_table
+from benchmarks.attacks import frontier, jigsaw, linkage_table, membership_table, recognisers_table
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
 
@@ -28,6 +28,8 @@ SCRIPTS = sorted(
         (digit_masks, None),
         (jigsaw, "settings"),
         (membership_table, "records"),
+        (linkage_table, None),
+        (recognisers_table, None),
     ],
     ids=lambda one: str(one)[-25:],
 )

@@ -20,6 +20,7 @@ examples:
 More: docs/audit.md"""
 
 _INVALID = 3
+_PLAIN_ONLY = ("attacker-images", "card", "backbone")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +65,12 @@ def _add_effort(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--num-images", type=int, metavar="N", help="Images to attack. Default: 6, full: 12, encrypted: 4."
+    )
+    group.add_argument(
+        "--backbone",
+        metavar="DIR",
+        help="A checkpoint of transformers, such as DINOv2: scenes are retrieved by its features. Faces and "
+        "words are looked for where the extra recognisers is installed.",
     )
     group.add_argument("--seed", type=int, default=0, help="Of sample, searches and trainings. Default: 0.")
     group.add_argument(
@@ -137,12 +144,15 @@ def _told(audit: "SettingsAudit") -> list[str]:
             f"  What is known of such settings: {audit.known}",
             f"  {audit.advice}",
         ]
-    leak = audit.largest_leak
+    from ..privacy_report.card import not_looked_for
+
+    leak, unseen = audit.largest_leak, not_looked_for(audit)
     return [
         f"{audit.name}: grade {audit.grade.letter} (A to F; F: the picture is back)",
         f"  Largest leak: {leak or 'none beyond twice chance'}",
         *[f"  Why the grade: {audit.grade.reason}"] * (audit.grade.reason != leak),
         *(f"  - {words}" for words in audit.sentences if words not in (leak, audit.grade.reason)),
+        *[f"  Not looked for: {unseen}"] * bool(unseen),
         f"  {audit.advice}",
     ]
 
@@ -178,6 +188,7 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
         labels=pictures.labels,
         attacker_images=others,
         effort=effort,
+        backbone=options.backbone,
         seed=options.seed,
         show_progress=True,
     )
@@ -189,7 +200,7 @@ def _audit_encrypted(options: argparse.Namespace, encryption: "Encryption") -> "
     from ..privacy_report.sources import sample_pictures
 
     flags = given_settings(options) + ["--sweep"] * options.sweep + ["--settings"] * bool(options.settings)
-    flags += [f"--{name}" for name in ("attacker-images", "card") if getattr(options, name.replace("-", "_"))]
+    flags += [f"--{name}" for name in _PLAIN_ONLY if getattr(options, name.replace("-", "_"))]
     if flags:
         raise InputValueError(
             f"{flags[0]}: SOURCE is encrypted, so its settings are known and nothing can be measured; leave "

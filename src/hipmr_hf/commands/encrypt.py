@@ -262,10 +262,12 @@ def _publish(
 
 def _tell_before(job: "EncryptionJob", source: "PlainSource") -> None:
     from .settings_words import left_to_attackers, size_change
+    from .size_warnings import warn_of_sizes
 
     print(f"Found {source.told()}.", file=sys.stderr)
     print(f"Encrypting: {size_change(job.encryption)}.", file=sys.stderr)
     print(left_to_attackers(job.encryption), file=sys.stderr)
+    warn_of_sizes(job.encryption, source, job.image_column)
 
 
 def _tell_after(

@@ -13,7 +13,9 @@ from ..hub.card_renewal import with_audit
 from ..layout import CARD_FILE, SETTINGS_FILE
 from .grade import said, share
 from .records import CONTROL, PICTURE, AttackRecord
-from .rendering import effort_in_words
+from .rendering import effort_in_words, reasons
+
+_PEOPLES_TERMS = ("faces", "words", "scenes")
 
 if TYPE_CHECKING:
     from .results import AuditReport, SettingsAudit
@@ -72,12 +74,19 @@ def card_rows(audit: SettingsAudit) -> list[AuditRow]:
 def summary(report: AuditReport, audit: SettingsAudit) -> str:
     """The grade, its reason, and how it was found."""
     trained = "" if report.effort.training_seconds else " No attacker was trained, and those find more."
+    unseen = not_looked_for(audit)
+    unseen = f" Not looked for: {unseen}." if unseen else ""
     return (
         f"**Grade {audit.grade.letter}** (A to F; F: the picture is back, or plain to see). "
         f"{audit.grade.reason} Found by `hipmr audit --effort {report.effort.name}` on "
         f"{report.sample['attacked']} plain images, {report.created[:10]}; "
-        f"lower bounds of what leaks.{trained}"
+        f"lower bounds of what leaks.{trained}{unseen}"
     )
+
+
+def not_looked_for(audit: SettingsAudit) -> str:
+    """Tell which of faces, words and scenes were not looked for, and why; empty if all were."""
+    return reasons({name: audit.left_out[name] for name in _PEOPLES_TERMS if name in audit.left_out})
 
 
 def _row(record: AttackRecord) -> AuditRow:

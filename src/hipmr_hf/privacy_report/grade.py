@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .records import CONTROL, GRADIENT, LINK, ORDER, PICTURE, AttackRecord
+from .records import CONTROL, GRADIENT, LINK, ORDER, PEOPLE, PICTURE, AttackRecord
 
 if TYPE_CHECKING:
     from .bench import Effort
@@ -25,7 +25,7 @@ THRESHOLDS = {
     f"pictures come at most {PICTURE_BOUNDS[0]:.0%} of the way. Only at full effort, and "
     f"only if at most {SEARCH_LIMITED:.0%} of the searches were cut short.",
     "B": "As A for every attacker that restores the picture; but an encrypted image can be linked to a "
-    "photograph or to its subject.",
+    "photograph or to its subject, or something is recognised.",
     "C": f"At most {ORDER_BOUNDS[0]:.0%} of neighbours or places put back, and pictures at most "
     f"{PICTURE_BOUNDS[1]:.0%} of the way: scraps, hardly an outline.",
     "D": f"At most {ORDER_BOUNDS[1]:.0%} put back, and pictures at most {PICTURE_BOUNDS[2]:.0%} of the way: "
@@ -61,6 +61,12 @@ _SHARES = {
     "neighbour": "of the neighbouring patches",
     "direct": "of the patches in their places",
     "adjacent": "of the adjacent patches truly adjacent",
+}
+_RECOGNISED = {
+    "faces_identified": "of the faces identified",
+    "faces_found": "of the faces found",
+    "words_read": "of the words read",
+    "scene_retrieved": "of the scenes retrieved",
 }
 
 
@@ -135,7 +141,7 @@ def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool) -> Gr
         return Grade(
             "C", f"The picture did not come back, but {cut_short[0].title} searched too short to tell."
         )
-    linked = [record for record in records if record.kind == LINK and level(record)]
+    linked = [record for record in records if record.kind in (LINK, PEOPLE) and level(record)]
     if linked:
         return Grade("B", f"The picture did not come back; {linked[0].title}: {said(linked[0])}.")
     return Grade("A", "No attacker that was tried did better than twice chance.")
@@ -152,7 +158,7 @@ def largest_leak(records: Sequence[AttackRecord]) -> AttackRecord | None:
         >>> largest_leak([found]).attack, largest_leak([])
         ('link', None)
     """
-    found = [record for record in records if record.kind in (ORDER, PICTURE, LINK) and level(record)]
+    found = [record for record in records if record.kind in (ORDER, PICTURE, LINK, PEOPLE) and level(record)]
     return max(found, key=_way, default=None)
 
 
@@ -177,6 +183,9 @@ def said(record: AttackRecord) -> str:
     if record.kind == GRADIENT:
         return f"{share(value)} of the patches of the encrypted image (chance {share(chance)})"
     figures = f"{share(value)} {{}} (chance {share(chance)})"
+    if record.kind == PEOPLE:
+        plain = next(iter(record.baselines.values()))[record.measure]
+        return f"{share(value)} {_RECOGNISED[record.measure]} (plain {share(plain)}, chance {share(chance)})"
     if record.kind == LINK:
         times = "linked" if level(record) else _NO_MORE
         return f"{figures.format('found first')}, {times}"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ORDER, PICTURE, LINK, CONTROL, GRADIENT = "order", "picture", "link", "control", "gradient"
 """Kinds of attackers: they put patches in order, draw the picture, find it among others, check the audit, or
 read it from gradients."""
+PEOPLE = "people"
+"""Kind of what is recognised in the pictures of the others: faces, words, scenes."""
 
 NAMES = {
     "neighbour": "neighbours put back (Nc)",
@@ -35,6 +37,10 @@ NAMES = {
     "patch_psnr": "PSNR of the encrypted patches, dB",
     "top1": "found first (top-1)",
     "top5": "among the first five",
+    "faces_identified": "faces identified",
+    "faces_found": "faces found",
+    "words_read": "words read",
+    "scene_retrieved": "scene retrieved",
 }
 """What scores are called in a report, by their names in the code; the ones that it shows."""
 

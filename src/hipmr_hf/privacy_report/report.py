@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .bench import Effort, at_fixed_size, blind_effort, described, effort_of, se
 from .blind import attack_blindly
 from .controls import Control, run_controls
 from .grade import grade
+from .people import PeoplesTerms
 from .progress import Progress
 from .results import AuditReport, SettingsAudit
 from .sample import AuditSample, draw_sample
@@ -49,6 +51,7 @@ class _Run:
     seed: int
     progress: Progress
     sheet_rows: int
+    people: PeoplesTerms
 
 
 def privacy_report(
@@ -59,6 +62,7 @@ def privacy_report(
     attacker_images: Sequence[np.ndarray | Image.Image] | None = None,
     effort: str | Effort = "quick",
     num_images: int | None = None,
+    backbone: str | Path | None = None,
     seed: int = 0,
     show_progress: bool = False,
 ) -> AuditReport:
@@ -73,6 +77,7 @@ def privacy_report(
             attacked.
         effort: "quick", "full" or an `Effort`.
         num_images: images that are attacked one by one; the effort's own number by default.
+        backbone: folder of a checkpoint of transformers, such as DINOv2, by which scenes are retrieved.
         seed: of sample, searches and trainings; permutations always come from the operating system.
         show_progress: draw a bar on the standard error, where that is a terminal.
 
@@ -82,6 +87,7 @@ def privacy_report(
     Raises:
         ValueError: too few images, labels of another number, an unknown effort, no settings.
         ImageReadingError: a picture that cannot be read.
+        FileNotFoundError: there is no checkpoint in `backbone`.
         MissingExtraError: this effort needs a library that is not installed.
 
     Example:
@@ -99,13 +105,14 @@ def privacy_report(
     settings = [settings] if isinstance(settings, Encryption) else list(settings)
     if not settings:
         raise InputValueError("settings: got none, expected one encryption or more.")
+    people = PeoplesTerms.here(backbone, seed)
     others = None if attacker_images is None else [read_image(image) for image in attacker_images]
     plain = [read_image(image) for image in images]
     sample = draw_sample(plain, labels, others, effort=effort, seed=seed)
     fixed = [at_fixed_size(encryption, sample.attacked) for encryption in settings]
-    with Progress(len(fixed) * len(ATTACKERS) + 1, show=show_progress) as progress:
+    with Progress(len(fixed) * (len(ATTACKERS) + 1) + 1, show=show_progress) as progress:
         rows = _SHEET_ROWS_OF_MANY if len(settings) > _MANY else _SHEET_ROWS
-        run = _Run(sample, effort, seed, progress, rows)
+        run = _Run(sample, effort, seed, progress, rows, people)
         controls = _controls(fixed, run)
         valid = all(control.passed for control in controls)
         audits = [_audit(*both, run, valid=valid) for both in zip(settings, fixed, strict=True)]
@@ -179,6 +186,9 @@ def _audit(asked: Encryption, encryption: Encryption, run: _Run, *, valid: bool)
     records, left_out = run_suite(
         bench, lambda title: run.progress.start(f"{described(encryption)}: {title}")
     )
+    run.progress.start(f"{described(encryption)}: faces, words, scenes")
+    recognised, not_looked_for = run.people.recognise(bench, records)
+    records, left_out = [*records, *recognised], {**left_out, **not_looked_for}
     sheet = measured_sheet(bench, records, run.sheet_rows)
     spent, grades = time.process_time() - started, grade(records, run.effort, valid=valid)
     return SettingsAudit(encryption, asked, records, left_out, grades, sheet, spent)
