@@ -13,7 +13,8 @@
 
 But for people nothing is learned. Images are compared by the multiset of their patches' colours; those of
 mixing-up, whose patches keep their places, also as thumbnails, and the better of both counts. "Plain" is the
-better of both on plain images. Writes `benchmarks/results/linkage.json` and `docs/linkage.md`. About 5 CPU minutes.
+better of both on plain images. Writes `benchmarks/results/linkage.json` and `docs/linkage.md`.
+About 5 CPU minutes.
 """
 
 import argparse

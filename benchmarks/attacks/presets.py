@@ -5,7 +5,8 @@
 Measures who can be linked under each preset, as `linkage.py` does (two crops of one of Kodak's photographs,
 side by side; nothing is learned), and stores it as `benchmarks/results/presets.json`. Then collects
 what other benchmarks have stored: attackers that turn pieces (`turned.json`), decoders of mixed pictures
-(`trained_attacks.json`) and accuracy (`presets_accuracy.json`). All of it goes to
+(`trained_attacks.json`), people linked (`linkage.json`), faces, words and scenes recognised
+(`recognisers.json`) and accuracy (`presets_accuracy.json`). All of it goes to
 `src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and into docs/settings.md. `--report`
 only collects. What is not stored is told as not measured.
 """
@@ -21,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.accuracy.presets import MARK as ACCURACY
 from benchmarks.attacks.linkage import compare_scenes
+from benchmarks.attacks.linkage_table import MARK as LINKED
+from benchmarks.attacks.recognisers_table import MARK as RECOGNISED
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
 from benchmarks.harness.results_file import load_results, save_results, stored
@@ -35,6 +38,7 @@ from hipmr_hf.training.patch_embedding import fitting_embedding
 MARK = "presets"
 COMMAND = "python benchmarks/attacks/presets.py"
 OVERLAP = 0.0
+PEOPLES_TERMS = {"faces": "faces_identified", "words": "words_read", "scenes": "scene_retrieved"}
 TURNED_ROWS = {
     "RS+MI, interval 4, symmetries, tones apart": "classification",
     "RS+MI, grid 4, symmetries, normalization": "strongest",
@@ -80,6 +84,51 @@ def linked(results: dict) -> dict[str, dict]:
         for name, record in records.items()
         if name in PRESETS
     }
+
+
+def person(results: dict) -> dict[str, dict]:
+    """Each preset's share of people that are linked through labelled encrypted pictures."""
+    return {
+        record["setting"]: {
+            "value": record["top1"],
+            "said": share(record["top1"]),
+            "beside": f"chance {share_of_chance(record['chance'])}",
+            "measured_on": f"{record['queries']} portraits, 224 pixels",
+            "command": "python benchmarks/attacks/linkage.py --people",
+        }
+        for record in results.get("people", [])
+        if record["setting"] in PRESETS
+    }
+
+
+def most_recognised(results: dict, measure: str) -> dict[str, dict]:
+    """Each preset's largest share of faces, words or scenes, over the encrypted picture and attackers."""
+    looked = [one for one in results.get("looked", []) if one.get("measure") == measure]
+    plain = {one["preset"]: float(np.mean(one["values"])) for one in looked}.get(None)
+    found: dict[str, dict] = {}
+    for one in looked:
+        name, value = one["preset"], float(np.mean(one["values"]))
+        if name is None or (name in found and found[name]["value"] >= value):
+            continue
+        found[name] = {
+            "value": value,
+            "said": share(value),
+            "beside": f"plain {share(plain)}, chance {share_of_chance(one['chance'])}",
+            "measured_on": f"{one['source']}, {len(one['values'])} pictures of 224 pixels",
+            "command": results["command"],
+        }
+    return found
+
+
+def share_of_chance(value: float) -> str:
+    """Write what guessing gives, which may be little.
+
+    Example:
+
+        >>> share_of_chance(0.025)
+        '.025'
+    """
+    return f"{value:.3f}".removeprefix("0")
 
 
 def turned(results: dict, measure: str) -> dict[str, dict]:
@@ -161,11 +210,14 @@ def accuracies(runs: list[dict]) -> dict[str, dict]:
 def collected(results: dict) -> dict[str, dict[str, dict]]:
     """Every figure of every preset that is stored."""
     turning = load_results(stored("turned"))
+    recognised = load_results(stored(RECOGNISED))
     measures = {
         "adjacent": worst(turned(turning, "adjacent"), load_results(stored("jigsaw_attack"))),
         "partner": turned(turning, "partner"),
         "drawn": drawn(load_results(stored("trained_attacks"))),
         "linked": linked(results),
+        "person": person(load_results(stored(LINKED))),
+        **{name: most_recognised(recognised, measure) for name, measure in PEOPLES_TERMS.items()},
         "accuracy": accuracies(load_results(stored(ACCURACY)) or []),
     }
     return {

@@ -1,4 +1,4 @@
-"""Render what was recognised, for docs/attacks.md; `python benchmarks/attacks/recognisers.py --report` does."""
+"""Render what was recognised, for docs/attacks.md; `recognisers.py --report` does it."""
 
 import numpy as np
 

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -389,3 +392,33 @@ def test_boxes_that_cannot_be_cocos_are_one_line_that_names_the_flag(box, named,
     assert run("encrypt", tmp_path / "plain", "--output-dir", tmp_path / "out", *MI) == 2
     assert f"name their format with --box-format {named}" in last_line(capsys)
     assert run("encrypt", tmp_path / "plain", "--output-dir", tmp_path / "o", *MI, "--box-format", named) == 0
+
+
+def test_pictures_from_all_over_are_looked_at_before_a_run(tmp_path):
+    from hipmr_hf.commands.size_warnings import PICTURES, _sampled
+    from hipmr_hf.dataset.source import open_source
+
+    (tmp_path / "plain").mkdir()
+    for number in range(3 * PICTURES):
+        PIL.Image.new("L", (32, 32), number).save(tmp_path / "plain" / f"{number:02}.png")
+    (tmp_path / "plain" / "99.png").write_bytes(b"no picture")
+    pictures = list(_sampled(MixingUp(patch_size=16), open_source([str(tmp_path / "plain")]), "image"))
+    assert [int(picture[0, 0, 0]) for picture in pictures] == list(range(0, 3 * PICTURES, 3))
+
+
+def test_letters_that_a_patch_does_not_hide_are_warned_of_where_they_can_be_read(tmp_path, capsys):
+    from hipmr_hf.recognisers.base import WORD_LIBRARIES, is_there
+
+    page = PIL.Image.new("RGB", (224, 224), "white")
+    font = PIL.ImageFont.load_default(40)
+    PIL.ImageDraw.Draw(page).text((6, 60), "HARVEST", fill="black", font=font)
+    (tmp_path / "plain").mkdir()
+    page.save(tmp_path / "plain" / "a.png")
+    for patch in (8, 56):
+        options = ("--strategy", "mi", "--patch-size", str(patch))
+        assert run("encrypt", tmp_path / "plain", "--output-dir", tmp_path / f"out{patch}", *options) == 0
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Warning")]
+        if patch == 8 and is_there(*WORD_LIBRARIES):
+            assert len(told) == 1 and "letters up to" in told[0] and "HARVEST" not in told[0]
+        else:
+            assert told == []

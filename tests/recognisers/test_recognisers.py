@@ -105,5 +105,5 @@ def test_a_random_backbone_knows_a_picture_again(kind, backbone):
 
 
 def test_a_folder_without_a_checkpoint_is_told(tmp_path):
-    with pytest.raises(MissingFileError, match="backbone: there is no config.json"):
+    with pytest.raises(MissingFileError, match=r"backbone: there is no config\.json"):
         SceneDescriber(tmp_path)

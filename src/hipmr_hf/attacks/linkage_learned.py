@@ -81,8 +81,8 @@ def link_labelled(
     labels, counts = np.unique(known_labels, return_counts=True)
     if len(labels) < 2 or counts.min() < 2:
         raise InputValueError(
-            f"known_labels: got {len(labels)} labels, the rarest {counts.min()} times, expected two or more of "
-            "two or more pictures each."
+            f"known_labels: got {len(labels)} labels, the rarest {counts.min()} times, expected two or more "
+            "of two or more pictures each."
         )
     started = time.process_time()
     described = [picture_features(images, encryption) for images in (known, queries)]
@@ -108,7 +108,8 @@ def picture_features(images: np.ndarray, encryption: Encryption) -> dict[str, np
         encryption: their settings.
 
     Returns:
-        float64 (batch, features) by name: "textures", "tones" (under normalization what dividing left of them) and "both".
+        float64 (batch, features) by name: "textures", "tones" (under normalization what dividing left of
+        them) and "both".
 
     Example:
         >>> from hipmr_hf import RandomShuffling

@@ -1,4 +1,4 @@
-"""An audit in people's terms: faces, words and scenes in what is published and in what attackers made of it."""
+"""An audit in people's terms: faces, words, scenes in what is published and in what attackers made."""
 
 from __future__ import annotations
 

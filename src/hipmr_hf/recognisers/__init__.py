@@ -1,4 +1,4 @@
-"""What somebody recognises in a picture: faces, words, the scene; recognisers that never saw an encrypted one.
+"""What somebody recognises in a picture: faces, words, the scene; by recognisers that saw plain ones only.
 
 In: pictures as uint8 arrays, plain, encrypted, or as an attacker put them together again. Out: answers, and
 beside the plain picture and chance how many of them are left. The libraries come with the extra

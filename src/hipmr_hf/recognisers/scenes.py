@@ -17,7 +17,7 @@ _BATCH = 16
 
 
 class SceneDescriber:
-    """Describes pictures by the features of a backbone of transformers, such as DINOv2; nothing is downloaded.
+    """Describes pictures by the features of a backbone, such as DINOv2; nothing is downloaded.
 
     Args:
         folder: of a checkpoint (`config.json`, `model.safetensors`) that `AutoModel` knows.

@@ -91,7 +91,7 @@ def measure_sizes(pictures: Iterable[np.ndarray], *, seconds: float = 3.0) -> Si
 
 
 def _shrunk(picture: np.ndarray) -> tuple[np.ndarray, float]:
-    """Bring a large picture to `MOST_PIXELS` a side, which is quick to look at; how many times it was larger."""
+    """Bring a large picture to `MOST_PIXELS` a side, and say how many times it was larger."""
     times = min(picture.shape[:2]) / MOST_PIXELS
     if times <= 1:
         return picture, 1.0
@@ -115,7 +115,7 @@ def size_warnings(encryption: Encryption, sizes: Sizes) -> list[str]:
     Example:
         >>> from hipmr_hf import MixingUp, RandomShuffling
         >>> size_warnings(MixingUp(patch_size=8), Sizes((96.0,), (), 1))
-        ['faces up to 12.0 patches wide: under MI one is found from about 6, and identified from about 8.5; ...']
+        ['faces up to 12.0 patches wide: under MI one is found from about 6, and identified from ...']
         >>> size_warnings(RandomShuffling(image_size=224, patch_size=16), Sizes((96.0,), (), 1))
         []
     """
@@ -131,8 +131,8 @@ def _in_places(encryption: Encryption, sizes: Sizes) -> list[str]:
     if sizes.widest_face and sizes.widest_face >= times * FOUND * patch:
         told.append(
             f"faces up to {sizes.widest_face / patch:.1f} patches wide: under {kind} one is found from about "
-            f"{times * FOUND:g}, and identified from about {times * IDENTIFIED:g}; take a larger --patch-size "
-            f"than {patch}, a smaller --image-size, or --preset dense"
+            f"{times * FOUND:g}, and identified from about {times * IDENTIFIED:g}; take a larger "
+            f"--patch-size than {patch}, a smaller --image-size, or --preset dense"
         )
     tallest = max(sizes.letter_heights, default=0)
     if tallest >= times * READ * patch:
