@@ -14,6 +14,7 @@ FLOORS: list[dict[str, set[str]]] = [
     # pixels: what both a client's picture and an owner's file are read by, so that they are taken, or
     # refused, alike. It opens no files; `encryption` opens the one whose path a client gives.
     {
+        "column_types": set(),
         "errors": set(),
         "files": {"errors"},
         "layout": set(),
@@ -30,7 +31,14 @@ FLOORS: list[dict[str, set[str]]] = [
 ]
 # What a room must not reach, whatever the floors say.
 FORBIDDEN = {
-    "models": {"errors", "files", "layout", "lazy_names", "pixels"},  # these files travel to the Hub alone
+    "models": {
+        "column_types",
+        "errors",
+        "files",
+        "layout",
+        "lazy_names",
+        "pixels",
+    },  # these files travel to the Hub alone
     "attacks": {"models"},  # models come as arguments
     "training": {"images", "pixels"},  # the builder's side has no way to plain pictures
 }

@@ -2,12 +2,10 @@
 
 import argparse
 import contextlib
-import difflib
 import os
 import select
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -45,6 +43,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     """Say what an unknown argument may have been meant to be; the example scripts write underscores."""
+    import difflib
+
     flag = word.partition("=")[0]
     close = difflib.get_close_matches(flag.replace("_", "-"), parser._option_string_actions, n=1)
     return f"unrecognized argument {flag}" + (f", did you mean {close[0]}?" if close else "")
@@ -128,6 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if told is not None:
             print(f"hipmr: error: {' '.join(str(told).split()) or type(told).__name__}", file=sys.stderr)
             return _BAD_INPUT
+        import traceback
+
         traceback.print_exc()
         print(
             "hipmr: this is a mistake of the program. Please report it, with the lines above (take out what "

@@ -4,6 +4,8 @@ import base64
 import datetime
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -170,6 +172,15 @@ def test_an_array_column_is_found(clean):
     rows = {"image": [SHUFFLING(smooth(0))], "pixels": [np.zeros((2, 2, 3), np.uint8)]}
     Dataset.from_dict(rows, features=features).to_parquet(clean / SHARD)
     assert "can hold a plain picture" in reasons(clean)
+
+
+def test_an_array_column_is_found_before_anybody_imports_datasets(clean):
+    features = Features({"image": Image(), "pixels": Array3D((2, 2, 3), "float32")})
+    rows = {"image": [SHUFFLING(smooth(0))], "pixels": [np.zeros((2, 2, 3), np.float32)]}
+    Dataset.from_dict(rows, features=features).to_parquet(clean / SHARD)
+    code = "import sys; from hipmr_hf.leaks.guard import find_leaks; print(find_leaks(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, clean], capture_output=True, text=True, check=True)
+    assert "can hold a plain picture" in done.stdout
 
 
 def test_plain_pictures_in_place_of_the_encrypted_ones_are_found(clean):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from datasets import ClassLabel, Features, Image, LargeList, List, Value
-
+from ..column_types.features import Features
+from ..column_types.kinds import ClassLabel, Image, LargeList, List, Value
 from ..encryption.boxes import published_fields
 from ..errors import InputTypeError, InputValueError
 from ..layout import DEFAULT_KEEP_COLUMNS, MASK_COLUMN, NONCE_COLUMN, OBJECTS_COLUMN

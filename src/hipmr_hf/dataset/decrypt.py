@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, Image
 
+from ..column_types.features import Features
+from ..column_types.kinds import Image
+from ..column_types.tables import table_of
 from ..encryption.base import Encryption
 from ..errors import ImageReadingError, InputValueError, hub_told
 from ..files import check_is_free, remove_rests, whole_folder
@@ -67,7 +68,7 @@ def decrypt_dataset_folder(
     Example:
 
         >>> import tempfile
-        >>> from datasets import Dataset
+        >>> from datasets import Dataset, Features, Image
         >>> from hipmr_hf import RandomShuffling, SecretKey, encrypt_dataset, save_encrypted_dataset
         >>> key, shuffling = SecretKey.generate(), RandomShuffling(image_size=16, patch_size=8)
         >>> features, parent = Features({"image": Image()}), Path(tempfile.mkdtemp())
@@ -215,4 +216,4 @@ def _write_parquet(
     with pq.ParquetWriter(folder / DATA_FOLDER / shard_name(split, 0, 1), schema) as writer:
         for batch in batches:
             batch[column] = [{"bytes": file, "path": None} for file in batch[column]]
-            writer.write_table(pa.Table.from_pydict(batch, schema=schema))
+            writer.write_table(table_of(batch, features))

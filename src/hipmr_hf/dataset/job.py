@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets import Features
-
+from ..column_types.features import Features
 from ..encryption.box_formats import check_box_format
 from ..encryption.keys import SecretKey
 from ..encryption.weaknesses import warn_of_weaknesses

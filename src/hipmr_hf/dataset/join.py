@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features
 
+from ..column_types.features import Features
 from ..files import whole_file
 from ..layout import DATA_FOLDER, shard_name
 from ..progress.bars import progress_bar

@@ -8,12 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_all_start_methods, get_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputValueError, LostWorkerError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 # Calls that wait for each process, so that none is idle while the next result in order is awaited.
 _AHEAD = 4
@@ -59,7 +59,10 @@ class LocalPool:
         if self._executor is None:
             yield from map(call, arguments)
             return
-        arguments, running = iter(arguments), collections.deque[Future]()
+        from concurrent.futures.process import BrokenProcessPool
+
+        running: collections.deque[Future] = collections.deque()
+        arguments = iter(arguments)
         try:
             while True:
                 for argument in itertools.islice(arguments, self._limit - len(running)):
@@ -79,7 +82,11 @@ class LocalPool:
             self._executor.shutdown(cancel_futures=True)
 
 
-def _executor(num_proc: int, with_key: bool) -> ProcessPoolExecutor:
+def _executor(num_proc: int, with_key: bool) -> "ProcessPoolExecutor":
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_all_start_methods, get_context
+
     forked = "fork" in get_all_start_methods()
     if with_key and not forked:
         raise InputValueError(

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import datasets
 import multiprocess
 import numpy as np
-from datasets import DatasetInfo, Features, Image, Value
+from datasets import DatasetInfo, Image, Value
 
+from ..column_types.features import Features
 from ..encryption.base import Encryption
 from ..encryption.box_formats import check_box_format
 from ..encryption.keys import SecretKey, as_key
@@ -138,7 +139,7 @@ def encrypt_dataset(
         _check_no_transform(split)
     kept = {
         name: check_columns(
-            split.features,
+            None if split.features is None else Features.from_datasets(split.features),
             encryption,
             image_column,
             keep_columns,
@@ -170,7 +171,7 @@ def _encrypt_split(
     source = plain.with_format(None).select_columns(columns)
     for name in (function.image_column, *([function.mask_column] if function.mask_column else [])):
         source = source.cast_column(name, Image(decode=False))
-    features = encrypted_features(plain.features, function)
+    features = encrypted_features(Features.from_datasets(plain.features), function).to_datasets()
     if OBJECTS_COLUMN in features:
         function = dataclasses.replace(function, object_fields=tuple(features[OBJECTS_COLUMN]))
     if isinstance(plain, datasets.IterableDataset):
@@ -188,7 +189,7 @@ def _encrypt_split(
 def _map_and_count(
     source: datasets.Dataset,
     function: RowEncryption,
-    features: Features,
+    features: datasets.Features,
     split: str | None,
     num_proc: int | None,
     on_skip: OnSkip | None,
@@ -204,7 +205,7 @@ def _map_and_count(
         batched=True,
         batch_size=_BATCH_ROWS,
         remove_columns=source.column_names,
-        features=Features({**features, **counts}),
+        features=datasets.Features({**features, **counts}),
         num_proc=num_proc,
         desc=f"Encrypting ({split})" if split else "Encrypting",
     )

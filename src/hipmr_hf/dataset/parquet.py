@@ -9,12 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features
-from datasets.utils.py_utils import convert_file_size_to_int
 
+from ..column_types.features import Features
 from ..errors import InputTypeError, InputValueError
 from ..files import UNFINISHED, whole_folder
 from ..hub.card_renewal import save_card
@@ -23,6 +21,8 @@ from ..images.reading import read_image
 from ..layout import DATA_FOLDER, SPLIT_PATTERN, image_columns, shard_name
 
 if TYPE_CHECKING:
+    import datasets
+
     from ..encryption.base import Encryption
     from ..encryption.keys import SecretKey
 
@@ -79,6 +79,8 @@ def save_encrypted_dataset(
         ...     sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
         ['README.md', 'data/train-00000-of-00001.parquet', 'encryption_config.json']
     """
+    from datasets.utils.py_utils import convert_file_size_to_int
+
     max_bytes = convert_file_size_to_int(max_shard_size)
     if max_bytes < 1:
         raise InputValueError(
@@ -89,7 +91,8 @@ def save_encrypted_dataset(
         (folder / DATA_FOLDER).mkdir()
         for name, split in splits.items():
             tables = split.with_format("arrow").iter(batch_size=_READ_ROWS)
-            _write_split(split.features, tables, encryption, folder / DATA_FOLDER, name, max_bytes)
+            features = Features.from_datasets(split.features)
+            _write_split(features, tables, encryption, folder / DATA_FOLDER, name, max_bytes)
         encryption.save_pretrained(folder)
         key_id = None if key is None else key.key_id
         save_card(card_of_folder(folder, encryption, repo_id=output_dir.name, key_id=key_id), folder)
@@ -113,11 +116,13 @@ def write_shard(
     with pq.ParquetWriter(path, schema) as writer:
         for group in _row_groups(tables):
             _check_images(group.column(image_column), encryption, shard.split("-")[0])
-            writer.write_table(group.cast(schema))
+            writer.write_table(_with_schema(group, schema))
             del group  # before the next one is gathered
 
 
 def _named_splits(dataset: object) -> dict[str, datasets.Dataset | datasets.IterableDataset]:
+    import datasets
+
     if isinstance(dataset, (datasets.DatasetDict, datasets.IterableDatasetDict)):
         splits = {str(name): split for name, split in dataset.items()}
     elif isinstance(dataset, (datasets.Dataset, datasets.IterableDataset)):
@@ -160,12 +165,19 @@ def _write_split(
                 stack.close()
                 paths.append(folder / f"{split}-{len(paths):05d}{UNFINISHED}")
                 writer, written = stack.enter_context(pq.ParquetWriter(paths[-1], schema)), 0
-            writer.write_table(group.cast(schema))
+            writer.write_table(_with_schema(group, schema))
             written += group.nbytes
             del group  # before the next one is gathered
     check_not_empty(split, len(paths))
     for i, path in enumerate(paths):
         path.rename(path.with_name(shard_name(split, i, len(paths))))
+
+
+def _with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Cast a table; one that has these types already needs none of Arrow's functions, nor their import."""
+    if table.schema.types == schema.types and table.column_names == schema.names:
+        return pa.Table.from_arrays(table.columns, schema=schema)
+    return table.cast(schema)
 
 
 def check_not_empty(split: str, count: int) -> None:

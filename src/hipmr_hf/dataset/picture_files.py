@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets
-from datasets import ClassLabel, Image
+from ..column_types.features import Features
+from ..column_types.kinds import ClassLabel, Image
 
 METADATA_FILE = "metadata.jsonl"
 
@@ -16,7 +16,7 @@ _FOLDER_NAME = re.compile(r"[^\W_](?:[\w ()+,.-]{0,98}[\w)+])?")
 
 
 def write_picture_files(
-    folder: Path, split: str, batches: Iterator[dict[str, list[Any]]], features: datasets.Features
+    folder: Path, split: str, batches: Iterator[dict[str, list[Any]]], features: Features
 ) -> None:
     """Write `split/class/000000.png`, numbered as the rows are; other columns go into `metadata.jsonl`.
 
@@ -33,7 +33,7 @@ def write_picture_files(
 
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> features = datasets.Features({"image": Image(), "label": ClassLabel(names=["cat"])})
+        >>> features = Features({"image": Image(), "label": ClassLabel(names=["cat"])})
         >>> write_picture_files(folder, "train", iter([{"image": [b"PNG"], "label": [0]}]), features)
         >>> [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
         ['train/cat/000000.png']
@@ -59,7 +59,7 @@ def write_picture_files(
         (place / METADATA_FILE).unlink()  # the folders tell it all
 
 
-def _column_of_classes(features: datasets.Features) -> str | None:
+def _column_of_classes(features: Features) -> str | None:
     classes = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
     return "label" if "label" in classes else next(iter(classes), None)
 
@@ -68,12 +68,12 @@ def _class_name(feature: ClassLabel, label: int | None) -> str | None:
     return None if label is None or not 0 <= label < feature.num_classes else feature.names[label]
 
 
-def _folder_of(features: datasets.Features, by_class: str | None, label: int | None) -> str:
+def _folder_of(features: Features, by_class: str | None, label: int | None) -> str:
     r"""Name the folder of a class; one whose name leads elsewhere is called by its number.
 
     Example:
 
-        >>> features = datasets.Features({"label": ClassLabel(names=["grey cat", "../up"])})
+        >>> features = Features({"label": ClassLabel(names=["grey cat", "../up"])})
         >>> [_folder_of(features, "label", label) for label in (0, 1, None)]
         ['grey cat/', 'class_1/', 'no_class/']
     """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..column_types.tables import table_of
 from ..files import whole_file
 from .job import Told, keys_of, opened
 from .parts import Part, batches_of, num_parts
@@ -72,7 +73,7 @@ def encrypt_part(told: Told, part: Part) -> dict[str, Any]:
     with whole_file(path, once=True) as place, pq.ParquetWriter(place, features.arrow_schema) as writer:
         for batch in batches_of(job.source, part, function.source_columns):
             columns = _encrypt_batch(function, batch, notes)
-            writer.write_table(pa.Table.from_pydict(columns, schema=features.arrow_schema))
+            writer.write_table(table_of(columns, features))
         writer.add_key_value_metadata({_NOTES: json.dumps(notes)})
     return notes
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features
 
+from ..column_types.features import Features
 from ..encryption.keys import WORD_BYTES, fresh_streams, permutations_from
 from ..errors import InputValueError
 from ..files import whole_file

@@ -6,10 +6,9 @@ import contextlib
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from datasets.utils.file_utils import xopen
 
 from ..encryption.box_formats import suspicious, to_coco
 from ..encryption.boxes import OBJECT_FIELDS, as_lists, move_objects
@@ -287,8 +286,17 @@ def file_of(value: Any) -> Any:
     if path is None:
         raise ImageReadingError("the row has no image.")
     try:
-        with xopen(path, "rb") as file:
+        with _opened(path) as file:
             return file.read()
     except Exception as error:  # of the file system, local or remote; its text holds the path
         problem = f"the file of the image cannot be opened ({type(error).__name__})."
     raise ImageReadingError(problem)  # outside of the except clause, so that the path is not chained to it
+
+
+def _opened(path: str) -> IO[bytes]:
+    """Open a file of this machine, or one whose address `datasets` understands."""
+    if ":" not in str(path):
+        return open(path, "rb")
+    from datasets.utils.file_utils import xopen
+
+    return xopen(path, "rb")

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, Image
 
+from ..column_types.features import Features
+from ..column_types.kinds import Image
 from ..errors import InputValueError, MissingFileError, UserError, hub_told
 from .sources.account import Account, account_of
 from .sources.annotations import is_coco, is_voc, list_coco, list_voc, list_yolo
@@ -23,7 +23,7 @@ from .sources.labels import with_labels
 from .sources.listing import Listing, SourceOptions
 from .sources.masks import has_masks, list_masks
 from .sources.parquet_files import files_by_split
-from .sources.splits import ListedSplit, ParquetSplit, Split, StreamSplit
+from .sources.splits import ListedSplit, ParquetSplit, Split
 from .sources.tables import METADATA_FILES, list_tables
 from .sources.tree import ARCHIVE_SUFFIXES, FolderTree, Tree, files_identity, open_tree
 from .sources.webdataset import Shards, is_webdataset, list_webdataset
@@ -133,6 +133,11 @@ def without_torch() -> Iterator[None]:
     It takes seconds and hundreds of megabytes, and nobody needs it here. Where torch is imported already,
     nothing is changed.
     """
+    if "datasets" not in sys.modules:  # nobody has a stream
+        yield
+        return
+    import datasets
+
     available = datasets.config.TORCH_AVAILABLE
     datasets.config.TORCH_AVAILABLE = available and "torch" in sys.modules
     try:
@@ -307,7 +312,10 @@ def _parquet(paths: Sequence[Path], options: SourceOptions, root: Path | None = 
 
 
 def _on_the_hub(repo_id: str, options: SourceOptions) -> PlainSource:
+    import datasets
     from huggingface_hub import HfApi
+
+    from .sources.streams import StreamSplit
 
     if options.splits is not None:
         raise InputValueError(

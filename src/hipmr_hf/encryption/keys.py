@@ -14,9 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ..errors import FileAccessError, InputTypeError, InputValueError, MissingFileError
 from ..files import new_private_file
@@ -148,6 +145,8 @@ class SecretKey:
         Returns:
             uint8 (len(nonces), num_bytes).
         """
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
         zeros = bytes(num_bytes)
         streams = np.empty((len(nonces), num_bytes), np.uint8)
         for stream, nonce in zip(streams, nonces, strict=True):
@@ -208,6 +207,9 @@ def _id_of(secret: bytes) -> str:
 
 
 def _hkdf(secret: bytes, info: bytes, length: int) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
 
 

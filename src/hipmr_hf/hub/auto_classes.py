@@ -10,7 +10,6 @@ reaches the Auto classes while modules that the models need are still half impor
 
 import functools
 import importlib
-import importlib.abc
 import importlib.machinery
 import logging
 import sys
@@ -58,7 +57,7 @@ def _register() -> None:
         logger.warning("The models of hipmr_hf are not registered with transformers: %s", error)
 
 
-class _AfterImport(importlib.abc.MetaPathFinder):
+class _AfterImport:  # a meta path finder; its abstract base would import a lot
     """Finds the modules of the Auto classes as usual, and prepares them once they have been executed."""
 
     def find_spec(

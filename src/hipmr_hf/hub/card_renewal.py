@@ -3,14 +3,14 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
-from huggingface_hub import DatasetCard, ModelCard
+from typing import TYPE_CHECKING, Any
 
 from ..files import write_whole
 from ..layout import CARD_FILE
 from .audit_section import AuditRow, renew_audit_section
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetCard, ModelCard
 
 BEGIN = "<!-- hipmr-hf: begin. What stands between these marks is renewed; write your own text outside. -->"
 END = "<!-- hipmr-hf: end -->"
@@ -22,13 +22,15 @@ _SECTION = re.compile(
 _RENEWED = ("encryption", "configs", "size_categories", "model-index", "metrics")
 
 
-def save_card(card: DatasetCard | ModelCard, folder: str | Path, *, existing: str | None = None) -> Path:
+def save_card(
+    card: "DatasetCard | ModelCard | str", folder: str | Path, *, existing: str | None = None
+) -> Path:
     """Write a card into a folder; what people wrote themselves stays.
 
     A card of ours is renewed between its two marks, and keeps the rest. Of any other card nothing changes.
 
     Args:
-        card: from `cards.dataset_card` or `cards.model_card`.
+        card: from `cards.dataset_card` or `cards.model_card`, or its text.
         folder: of the dataset or checkpoint.
         existing: text of a card to keep to, such as the Hub's; by default the folder's own `README.md`.
 
@@ -62,6 +64,8 @@ def merge_card(existing: str | None, rendered: str) -> str:
     new_part = _SECTION.search(rendered)
     if new_part is None or not _SECTION.search(existing):
         return existing
+    import yaml
+
     old_data, old_text = _split_metadata(_SECTION.sub(lambda _: new_part[0], existing, count=1))
     new_data, _ = _split_metadata(rendered)
     renewed = {name: new_data[name] for name in _RENEWED if name in new_data}
@@ -70,6 +74,8 @@ def merge_card(existing: str | None, rendered: str) -> str:
 
 
 def _split_metadata(card: str) -> tuple[dict[str, Any], str]:
+    import yaml
+
     match = re.match(r"---\s*\n(.*?)\n---\s*\n", card, re.DOTALL)
     return (yaml.safe_load(match[1]) or {}, card[match.end() - 1 :]) if match else ({}, f"\n{card}")
 

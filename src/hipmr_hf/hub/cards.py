@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
-from datasets import Features
-from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
 
+from ..column_types.features import Features
 from ..encryption.weaknesses import weaknesses
 from ..errors import InputValueError
 from ..layout import DATA_FOLDER, MASK_COLUMN, split_of
@@ -25,6 +24,8 @@ from .preset_figures import preset_sentence
 from .privacy_section import PrivacyFacts, privacy_section
 
 if TYPE_CHECKING:
+    from huggingface_hub import DatasetCard, ModelCard, ModelCardData
+
     from ..encryption.base import Encryption
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -129,10 +130,29 @@ def dataset_card(facts: DatasetFacts) -> DatasetCard:
         >>> card.data.size_categories, "What this does not protect" in card.text
         ('n<1K', True)
     """
+    from huggingface_hub import DatasetCard
+
+    return DatasetCard(text_of_dataset_card(facts))
+
+
+def text_of_dataset_card(facts: DatasetFacts) -> str:
+    """Render the same as text, for which `huggingface_hub` need not be loaded.
+
+    Example:
+
+        >>> from hipmr_hf import MixingUp
+        >>> facts = DatasetFacts("me/scans", MixingUp(), {"train": 120})
+        >>> text_of_dataset_card(facts) == str(dataset_card(facts))
+        True
+    """
+    import jinja2
+    import yaml
+
     keyed = facts.key_id is not None
-    return DatasetCard.from_template(
-        _dataset_metadata(facts),
-        template_path=_TEMPLATES / "dataset_card.md",
+    metadata = yaml.dump(_dataset_metadata(facts), sort_keys=False, allow_unicode=True)
+    template = jinja2.Template((_TEMPLATES / "dataset_card.md").read_text(encoding="utf-8"))
+    return template.render(
+        card_data=metadata.strip(),
         title=escaping.text(facts.repo_id.split("/")[-1]),
         repo_id=escaping.python_string(facts.repo_id),
         num_rows=f"{sum(facts.splits.values()):,}",
@@ -152,8 +172,8 @@ def card_of_folder(
     repo_id: str,
     key_id: str | None = None,
     license: str | None = None,
-) -> DatasetCard:
-    """Render the card of an encrypted dataset that lies in a folder, from what its shards hold.
+) -> str:
+    """Render the card of an encrypted dataset that lies in a folder, from what its shards hold, as text.
 
     Args:
         folder: as `save_encrypted_dataset` writes it.
@@ -167,7 +187,7 @@ def card_of_folder(
     features = Features.from_arrow_schema(pq.read_schema(path))
     columns = columns_in_words(features)
     told = {"key_id": key_id, "image_format": image_format(path, features), "license": license}
-    return dataset_card(
+    return text_of_dataset_card(
         DatasetFacts(repo_id, encryption, splits, columns, content_id=content_id(shards), **told)
     )
 
@@ -193,6 +213,8 @@ def model_card(facts: ModelFacts) -> ModelCard:
         {"name": escaping.text(name), "cells": [_number(values.get(metric)) for metric in metrics]}
         for name, values in rows.items()
     ]
+    from huggingface_hub import ModelCard
+
     return ModelCard.from_template(
         _model_metadata(facts, metrics),
         template_path=_TEMPLATES / "model_card.md",
@@ -210,10 +232,9 @@ def model_card(facts: ModelFacts) -> ModelCard:
     )
 
 
-def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:
+def _dataset_metadata(facts: DatasetFacts) -> dict[str, Any]:
     tasks = {"label": "image-classification", "objects": "object-detection"}
     tasks[MASK_COLUMN] = "image-segmentation"
-    optional = {"license": facts.license, "extra_gated_prompt": facts.gated_prompt}
     files = [{"split": name, "path": f"data/{name}-*"} for name in facts.splits]
     config = {"config_name": "default", "data_files": files}
     if facts.columns.get("label", "").startswith("any of"):
@@ -222,17 +243,21 @@ def _dataset_metadata(facts: DatasetFacts) -> DatasetCardData:
         del tasks["label"]  # the Hub has no task for numbers of pictures
     if facts.content_id is not None:  # else `load_dataset` takes folders of one name and card for the same
         config["description"] = f"content {facts.content_id}"
-    return DatasetCardData(
-        task_categories=[task for column, task in tasks.items() if column in facts.columns] or None,
-        size_categories=_size_category(sum(facts.splits.values())),
-        tags=_TAGS,
-        configs=[config],
-        encryption=_settings(facts.encryption) | ({"key_id": facts.key_id} if facts.key_id else {}),
-        **{name: value for name, value in optional.items() if value is not None},
-    )
+    found = {
+        "license": facts.license,
+        "size_categories": _size_category(sum(facts.splits.values())),
+        "task_categories": [task for column, task in tasks.items() if column in facts.columns] or None,
+        "tags": list(_TAGS),
+        "configs": [config],
+        "encryption": _settings(facts.encryption) | ({"key_id": facts.key_id} if facts.key_id else {}),
+        "extra_gated_prompt": facts.gated_prompt,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _model_metadata(facts: ModelFacts, metrics: Mapping[str, float]) -> ModelCardData:
+    from huggingface_hub import EvalResult, ModelCardData
+
     results = [
         EvalResult(
             task_type=facts.task,

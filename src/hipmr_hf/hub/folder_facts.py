@@ -9,8 +9,8 @@ from pathlib import Path
 
 import PIL.Image
 import pyarrow.parquet as pq
-from datasets import Features
 
+from ..column_types.features import Features
 from ..layout import image_columns
 
 _HASHED_BYTES = 2**16

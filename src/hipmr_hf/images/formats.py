@@ -12,6 +12,7 @@ READABLE_FORMATS = (
 )
 # ISO/IEC 23008-12, annex B: brands of files whose pictures are coded as HEVC.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_MARKS = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 # What pictures begin with that Pillow does not know, with the place of the mark.
 _OTHER_MARKS = (
     ("DICOM", 128, b"DICM"),
@@ -24,10 +25,20 @@ _OTHER_MARKS = (
 
 
 def formats_for(file: bytes) -> list[str]:
-    """Return the formats to try a file as, after loading what reads it; it is not opened.
+    r"""Return the formats to try a file as, after loading what reads it; it is not opened.
 
-    HEIC files need pillow-heif, which is imported for the first of them.
+    HEIC files need pillow-heif, which is imported for the first of them. PNG and JPEG files, which the others
+    refuse by their first bytes, need not wait until all of Pillow's formats are loaded.
+
+    Example:
+
+        >>> formats_for(b"\xff\xd8\xff")
+        ['JPEG']
     """
+    PIL.Image.preinit()
+    for name, mark in _MARKS.items():
+        if file.startswith(mark) and name in PIL.Image.OPEN:
+            return [name]
     PIL.Image.init()  # registers all formats: PIL raises KeyError for one that this build lacks
     if _is_heif(file) and "HEIF" not in PIL.Image.OPEN:
         with contextlib.suppress(ImportError):
@@ -57,6 +68,7 @@ def _is_heif(file: bytes) -> bool:
 
 def _name_by_pillow(prefix: bytes) -> str | None:
     """Ask those formats of Pillow that look at the first bytes alone; a text says what this build lacks."""
+    PIL.Image.init()
     for name, (_, accepts) in PIL.Image.OPEN.items():
         answer = accepts is not None and accepts(prefix)
         if answer and (name not in READABLE_FORMATS or isinstance(answer, str)):

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from datasets import ClassLabel, List, Value
-
+from ..column_types.kinds import ClassLabel, List, Value
 from ..layout import NONCE_COLUMN
 
 _MANY = 0.5  # distinct values per row from which a column may name single rows

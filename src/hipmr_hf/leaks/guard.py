@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from huggingface_hub.utils import filter_repo_objects
 
 from ..encryption.base import Encryption
 from ..encryption.keys import SecretKey
@@ -189,6 +188,8 @@ def files_kept_at_home(folder: Path, names: Iterable[str]) -> set[str]:
     patterns = [line for line in ignored.read_text(encoding="utf-8").splitlines() if line.strip()]
     if any(pattern.startswith("!") for pattern in patterns):
         return set()
+    from huggingface_hub.utils import filter_repo_objects
+
     names = list(names)
     return set(names) - set(filter_repo_objects(names, ignore_patterns=patterns))
 

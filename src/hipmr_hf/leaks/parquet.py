@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, Image
 
+from ..column_types.features import Features
+from ..column_types.kinds import Image
 from ..encryption.keys import NONCE_BYTES, SecretKey
 from ..errors import ImageReadingError
 from ..images.chunks import foreign_parts
@@ -262,7 +263,7 @@ def schema_leaks(shard: Path, *, keyed: bool) -> Iterator[tuple[str, str]]:
     for name, field in zip(schema.names, schema, strict=True):
         if has_masks(features) and name == MASK_COLUMN:
             continue
-        if name not in images and name != NONCE_COLUMN and _can_hold_pixels(field.type):
+        if name not in images and name != NONCE_COLUMN and _can_hold_pixels(field):
             yield f"column {name!r}", f"{field.type} can hold a plain picture; leave it out."
     if keyed and NONCE_COLUMN not in features:
         yield f"column {NONCE_COLUMN!r}", "missing, though the rows were encrypted with a key."
@@ -284,15 +285,17 @@ def _tells_more_than_features(content: bytes | None) -> bool:
     return told.keys() != {"info"} or told["info"].keys() - {"features"} != set()
 
 
-def _can_hold_pixels(kind: pa.DataType) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):  # arrays of `datasets`
+def _can_hold_pixels(field: pa.Field) -> bool:
+    kind = field.type
+    # Arrays of `datasets`, whether it was imported or not.
+    if isinstance(kind, pa.BaseExtensionType) or b"ARROW:extension:name" in (field.metadata or {}):
         return True
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return True
     if pa.types.is_struct(kind):
-        return any(_can_hold_pixels(field.type) for field in kind)
+        return any(map(_can_hold_pixels, kind))
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return pa.types.is_uint8(kind.value_type) or _can_hold_pixels(kind.value_type)
+        return pa.types.is_uint8(kind.value_type) or _can_hold_pixels(kind.value_field)
     return False
 
 

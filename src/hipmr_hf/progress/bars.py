@@ -4,8 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import IO, Any
 
-from tqdm.asyncio import tqdm as terminal_tqdm
-from tqdm.auto import tqdm
+from tqdm.std import tqdm
 
 LOG_SECONDS = 10
 """Seconds between two lines in a log; work that ends sooner writes none."""
@@ -66,10 +65,20 @@ def progress_bar(
     if total is not None:
         options["total"] = total
     if not show:
-        return terminal_tqdm(items, disable=True, **options)
-    if tqdm is not terminal_tqdm or sys.stderr.isatty():  # the first: a notebook
-        return tqdm(items, **options)
+        return tqdm(items, disable=True, **options)
+    notebook = _notebook_bar()
+    if notebook is not None or sys.stderr.isatty():
+        return (notebook or tqdm)(items, **options)
     known = total is not None or hasattr(items, "__len__")
     line = _LOG_LINE if known else _LOG_LINE_WITHOUT_TOTAL
     pace = {"mininterval": LOG_SECONDS, "delay": LOG_SECONDS, "miniters": 1}
-    return terminal_tqdm(items, file=_Log(sys.stderr), bar_format=line, **pace, **options)
+    return tqdm(items, file=_Log(sys.stderr), bar_format=line, **pace, **options)
+
+
+def _notebook_bar() -> type[tqdm] | None:
+    """Return the bar that notebooks show; None elsewhere, where it need not be looked for."""
+    if "IPython" not in sys.modules:
+        return None
+    from tqdm.auto import tqdm as found
+
+    return found if found.__module__ == "tqdm.notebook" else None

@@ -2,15 +2,12 @@
 
 import json
 import re
-import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-from datasets import ClassLabel, List, Value
-
+from ...column_types.kinds import ClassLabel, List, Value
 from ...errors import ImageReadingError, InputValueError
 from .folders import split_by_folder
 from .kinds import is_hidden, suffix_of
@@ -159,6 +156,8 @@ def list_yolo(tree: Tree, file: str, pictures: Sequence[str]) -> Listing:
 
 
 def _yaml(tree: Tree, file: str) -> dict[str, Any]:
+    import yaml
+
     try:
         told = yaml.safe_load(_text(tree, file))
     except (yaml.YAMLError, RecursionError) as error:
@@ -280,6 +279,8 @@ def _voc_files(names: Iterable[str], bare: Mapping[str, str]) -> list[str]:
 
 
 def _voc(tree: Tree, file: str) -> list[tuple[str, list[float]]]:
+    import xml.etree.ElementTree as ElementTree
+
     try:
         root = ElementTree.fromstring(_text(tree, file))
         found = []

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import pyarrow as pa
-from datasets import Features, Image, Value
+
+from ...column_types.features import Features
+from ...column_types.kinds import Image, Value
 
 
 def features_of(schema: pa.Schema) -> Features:

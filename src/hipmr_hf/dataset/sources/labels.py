@@ -3,15 +3,19 @@
 A column of lists makes lists of classes: any number of them a picture.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
-import pyarrow.parquet as pq
-from datasets import ClassLabel, Features, LargeList, List, Value
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from ...column_types.features import Features
+from ...column_types.kinds import ClassLabel, LargeList, List, Value
 from ...errors import InputValueError
 from .listing import class_numbers
-from .splits import Batch, ListedSplit, ParquetSplit, Split
+
+if TYPE_CHECKING:
+    from .reading import Batch
+    from .splits import Split
 
 _LABEL = "label"
 
@@ -57,7 +61,7 @@ def _class_names(splits: Sequence[Split], column: str, layout: str) -> list[str]
             "numbers, or of lists of text or whole numbers; the columns of this source "
             f"({layout}) are {', '.join(splits[0].features)}."
         )
-    values = {value for split in splits for value in _unique(split, column, several)}
+    values = {value for split in splits for value in split.distinct(column, inner=several)}
     if values & {None, ""}:
         raise InputValueError(
             f"--labels: some rows have no value in {column!r}; fill them in, or leave these rows out."
@@ -69,28 +73,6 @@ def _class_names(splits: Sequence[Split], column: str, layout: str) -> list[str]
             f"--label_column {column}."
         )
     return list(class_numbers(map(str, values)))
-
-
-def _unique(split: Split, column: str, several: bool) -> set[Any]:
-    if isinstance(split, ListedSplit):
-        return _inner(split.columns[column]) if several else set(split.columns[column])
-    if isinstance(split, ParquetSplit):
-        found: set[Any] = set()
-        for path in split.paths:
-            with pq.ParquetFile(path) as opened:
-                for batch in opened.iter_batches(columns=[column]):
-                    values = batch.column(column)
-                    found |= _inner(values.to_pylist()) if several else set(values.unique().to_pylist())
-        return found
-    raise InputValueError(  # every worker would have to read all of the stream, pictures and all
-        f"--labels: {column!r} is {split.features[column]}, allowed in a Hub dataset are columns of "
-        "ClassLabel; for others download it with `hf download` and give its Parquet files."
-    )
-
-
-def _inner(lists: Iterable[list[Any] | None]) -> set[Any]:
-    """What lists hold; None for a list that is not there, which is another thing than an empty one."""
-    return {value for found in lists for value in ([None] if found is None else found)}
 
 
 class RelabelledSplit:
@@ -118,6 +100,10 @@ class RelabelledSplit:
     def num_parts(self, file: int) -> int:
         """Return how many parts a file has."""
         return self._split.num_parts(file)
+
+    def distinct(self, column: str, *, inner: bool) -> set[Any]:
+        """Return every value of a column."""
+        return self._split.distinct(column, inner=inner)
 
     def name_of(self, row: int) -> str | None:
         """Return the name of the file that a row came from, where there is one."""

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from datasets import ClassLabel
-
+from ...column_types.kinds import ClassLabel
 from ...errors import InputValueError
 from ...layout import SPLIT_PATTERN
 from .kinds import SPLIT_NAMES

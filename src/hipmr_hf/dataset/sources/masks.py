@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from datasets import Image
-
+from ...column_types.kinds import Image
 from ...errors import InputValueError
 from ...layout import MASK_COLUMN
 from .folders import split_by_folder

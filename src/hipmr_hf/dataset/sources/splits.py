@@ -5,22 +5,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Image
 
+from ...column_types.features import Features
+from ...column_types.kinds import Image
 from ...errors import ImageReadingError, InputValueError
 from .features import features_of, with_images
+from .reading import PART_ROWS, Batch, inner_values, read_already
 from .tree import Tree, read_file
 
-# What a kill can cost, and what a worker holds at once: rows, and bytes of their files.
-_PART_ROWS = 64
+# What a worker holds at once, beside `PART_ROWS`: bytes of their files.
 _BATCH_BYTES = 64 * 2**20
 # A larger row group is cut into parts; each of them skips what lies before it.
 _GROUP_ROWS = 256
-
-Batch = dict[str, list[Any]]
 
 
 class Split(Protocol):
@@ -33,7 +31,7 @@ class Split(Protocol):
         box_format: of the objects' boxes, where the layout knows it.
     """
 
-    features: datasets.Features
+    features: Features
     num_rows: int | None
     num_files: int
     box_format: str | None
@@ -47,24 +45,11 @@ class Split(Protocol):
     def name_of(self, row: int) -> str | None:
         """Return the name of the file that a row came from, where there is one."""
 
+    def distinct(self, column: str, *, inner: bool) -> set[Any]:
+        """Return every value of a column of text or numbers, or those in its lists."""
+
     def unread(self, image_column: str, label_column: str | None) -> Iterator[tuple[Callable[[], Any], Any]]:
         """Yield for each row what returns its image's file when called, and its label."""
-
-
-def _read_already(
-    split: Split, image_column: str, label_column: str | None
-) -> Iterator[tuple[Callable[[], Any], Any]]:
-    columns = [image_column, *([label_column] if label_column else [])]
-    for file in range(split.num_files):
-        for number in range(split.num_parts(file)):
-            for batch in split.batches(file, number, columns):
-                labels = batch[label_column] if label_column else [None] * len(batch[image_column])
-                for image, label in zip(batch[image_column], labels, strict=True):
-                    yield functools.partial(_same, image), label
-
-
-def _same(image: Any) -> Any:
-    return image
 
 
 class ListedSplit:
@@ -83,13 +68,13 @@ class ListedSplit:
         tree: Tree,
         names: Sequence[str],
         columns: Mapping[str, Sequence[Any]],
-        features: datasets.Features,
+        features: Features,
         box_format: str | None = None,
     ) -> None:
         self.tree: Tree = tree
         self.names: Sequence[str] = names
         self.columns: Mapping[str, Sequence[Any]] = columns
-        self.features: datasets.Features = features
+        self.features: Features = features
         self.num_rows: int | None = len(names)
         self.num_files: int = 1
         self.box_format: str | None = box_format
@@ -97,17 +82,21 @@ class ListedSplit:
 
     def num_parts(self, file: int) -> int:
         """Return how many parts a file has."""
-        return -(-len(self.names) // _PART_ROWS)
+        return -(-len(self.names) // PART_ROWS)
 
     def name_of(self, row: int) -> str | None:
         """Return the name of the file that a row came from, where there is one."""
         return self.names[row]
 
+    def distinct(self, column: str, *, inner: bool) -> set[Any]:
+        """Return every value of a column, or those in its lists."""
+        return inner_values(self.columns[column]) if inner else set(self.columns[column])
+
     def batches(self, file: int, number: int, columns: Sequence[str]) -> Iterator[Batch]:
         """Read the rows of a part, pictures undecoded."""
         rows: list[dict[str, Any]] = []
         size = 0
-        for row in range(number * _PART_ROWS, min((number + 1) * _PART_ROWS, len(self.names))):
+        for row in range(number * PART_ROWS, min((number + 1) * PART_ROWS, len(self.names))):
             image = self.image_of(row)
             rows.append(self._row(row, image, columns))
             size += sum(len(value) for value in rows[-1].values() if isinstance(value, bytes))
@@ -162,12 +151,22 @@ class ParquetSplit:
                 raise InputValueError(
                     f"SOURCE: {path.name} has other columns than {paths[0].name}; give files of one dataset."
                 )
-        self.features: datasets.Features = with_images(features_of(schema), picture_columns)
+        self.features: Features = with_images(features_of(schema), picture_columns)
         self.num_rows: int | None = sum(pq.read_metadata(path).num_rows for path in paths)
 
     def name_of(self, row: int) -> str | None:
         """Return the name of the file that a row came from, where there is one."""
         return None
+
+    def distinct(self, column: str, *, inner: bool) -> set[Any]:
+        """Return every value of a column, or those in its lists; no other column is read."""
+        found: set[Any] = set()
+        for path in self.paths:
+            with pq.ParquetFile(path) as opened:
+                for batch in opened.iter_batches(columns=[column]):
+                    values = batch.column(column)
+                    found |= inner_values(values.to_pylist()) if inner else set(values.unique().to_pylist())
+        return found
 
     def num_parts(self, file: int) -> int:
         """Return how many parts a file has."""
@@ -193,7 +192,7 @@ class ParquetSplit:
 
     def unread(self, image_column: str, label_column: str | None) -> Iterator[tuple[Callable[[], Any], Any]]:
         """Yield what returns a row's file when called, and its label."""
-        return _read_already(self, image_column, label_column)
+        return read_already(self, image_column, label_column)
 
     def _values(self, name: str, column: pa.Array) -> list[Any]:
         values = column.to_pylist()
@@ -220,130 +219,10 @@ def _rows_at_once(group: pq.RowGroupMetaData) -> int:
     """Bound the bytes of the rows that are read together, also where a value that repeats is stored once."""
     mean = group.total_byte_size / max(1, group.num_rows)
     stored_once = max((_dictionary_bytes(group.column(i)) for i in range(group.num_columns)), default=0)
-    return max(1, min(_PART_ROWS, int(_BATCH_BYTES / max(1.0, mean, stored_once))))
+    return max(1, min(PART_ROWS, int(_BATCH_BYTES / max(1.0, mean, stored_once))))
 
 
 def _dictionary_bytes(column: pq.ColumnChunkMetaData) -> int:
     if not column.has_dictionary_page:
         return 0
     return column.data_page_offset - column.dictionary_page_offset
-
-
-class StreamSplit:
-    """A stream of a Hub dataset; its rows may name files of the same repository, and no others.
-
-    Args:
-        stream: as `load_dataset` returns it.
-        picture_columns: as in `ParquetSplit`, the image column first.
-        repo_id: that it comes from.
-    """
-
-    def __init__(
-        self, stream: datasets.IterableDataset, picture_columns: Sequence[str], repo_id: str
-    ) -> None:
-        if stream.features is None:
-            stream = stream._resolve_features()
-        self.features: datasets.Features = with_images(stream.features, picture_columns)
-        self.stream: datasets.IterableDataset = stream
-        self.image_column: str = picture_columns[0]
-        self.picture_columns: Sequence[str] = picture_columns
-        self.repo_id: str = repo_id
-        self.num_files: int = stream.num_shards
-        self.box_format: str | None = None
-        known = (stream.info.splits or {}).get(str(stream.split))
-        self.num_rows: int | None = known.num_examples if known is not None and known.num_examples else None
-        self._file: tuple[int, datasets.IterableDataset] | None = None
-        self._reader: tuple[tuple[int, tuple[str, ...]], _Reader] | None = None
-
-    def name_of(self, row: int) -> str | None:
-        """Return the name of the file that a row came from, where there is one."""
-        return None
-
-    def num_parts(self, file: int) -> int:
-        """Return how many parts a file has."""
-        stream = self._opened(file)
-        if stream.num_shards > 1:
-            return stream.num_shards
-        undecoded = self._undecoded(stream, [self.image_column])
-        first = next(iter(undecoded.take(1)), None)
-        if first is None:
-            return 0
-        if _holds_file(first[self.image_column]):
-            return 1
-        return sum(1 for _ in undecoded.iter(batch_size=_PART_ROWS))
-
-    def batches(self, file: int, number: int, columns: Sequence[str]) -> Iterator[Batch]:
-        """Read the rows of a part, pictures undecoded."""
-        for batch in self._batches(file, number, columns):
-            for name in self._pictures(columns):
-                batch[name] = [self._own(value) for value in batch[name]]
-            yield batch
-
-    def unread(self, image_column: str, label_column: str | None) -> Iterator[tuple[Callable[[], Any], Any]]:
-        """Yield what returns a row's file when called, and its label."""
-        return _read_already(self, image_column, label_column)
-
-    def _batches(self, file: int, number: int, columns: Sequence[str]) -> Iterator[Batch]:
-        stream = self._opened(file)
-        if stream.num_shards > 1:
-            stream = stream.shard(num_shards=stream.num_shards, index=number)
-            yield from self._undecoded(stream, columns).iter(batch_size=_PART_ROWS)
-            return
-        name = (file, tuple(columns))
-        if self._reader is None or self._reader[0] != name:
-            self._reader = (name, _Reader(self._undecoded(stream, columns), self.image_column))
-        reader = self._reader[1]
-        for batch in reader.batches(number):
-            yield batch
-            if reader.place == number + 1 and not reader.holds_files:
-                return
-
-    def _opened(self, file: int) -> datasets.IterableDataset:
-        """Open one file, cut into row groups if its format has such."""
-        if self._file is None or self._file[0] != file:
-            self._file = (file, self.stream.shard(num_shards=self.num_files, index=file).reshard())
-        return self._file[1]
-
-    def _undecoded(
-        self, stream: datasets.IterableDataset, columns: Sequence[str]
-    ) -> datasets.IterableDataset:
-        stream = stream.with_format(None).select_columns(list(columns))
-        for name in self._pictures(columns):
-            stream = stream.cast_column(name, Image(decode=False))
-        return stream
-
-    def _pictures(self, columns: Sequence[str]) -> list[str]:
-        wanted = [name for name in self.picture_columns if name in columns]
-        return [name for name in wanted if isinstance(self.features.get(name), Image)]
-
-    def _own(self, value: Any) -> Any:
-        path = value.get("path") if isinstance(value, dict) and value.get("bytes") is None else None
-        if path is None or f"hf://datasets/{self.repo_id}@" in path:
-            return value
-        return ImageReadingError(
-            "the row names a file outside of its repository instead of holding a picture."
-        )
-
-
-class _Reader:
-    """Go forward in a stream, batch by batch, and begin again only to go back."""
-
-    def __init__(self, stream: datasets.IterableDataset, image_column: str) -> None:
-        self.stream, self.image_column = stream, image_column
-        self.place, self.holds_files = 0, False
-        self._batches: Iterator[Batch] | None = None
-
-    def batches(self, start: int) -> Iterator[Batch]:
-        """Yield batches from number `start` on."""
-        if self._batches is None or self.place > start:
-            self.place, self._batches = 0, self.stream.iter(batch_size=_PART_ROWS)
-        for batch in self._batches:
-            self.place += 1
-            if self.place > start:
-                self.holds_files = _holds_file(batch[self.image_column][0])
-                yield batch
-        self._batches = None
-
-
-def _holds_file(value: Any) -> bool:
-    return not (isinstance(value, dict) and value.get("bytes") is None)

@@ -6,11 +6,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet as pq
-from datasets import Features
 
+from ...column_types.features import Features
 from ...errors import InputValueError
 from .folders import list_folders, split_by_folder
 from .listing import Listing, SourceOptions
@@ -108,15 +106,18 @@ def read_table(tree: Tree, name: str) -> pa.Table:
     Raises:
         InputValueError: it is damaged, or no table.
     """
+    import pyarrow.csv
+    import pyarrow.json
+
     content = io.BytesIO(read_file(tree, name, limit=_MAX_TABLE_BYTES))
     try:
         if name.endswith(".parquet"):
             return pq.read_table(content).replace_schema_metadata(None)
         if name.endswith((".jsonl", ".json")):
-            return pa.json.read_json(content)
+            return pyarrow.json.read_json(content)
         delimiter = "\t" if name.endswith(".tsv") else ","
-        return pa.csv.read_csv(
-            content, parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        return pyarrow.csv.read_csv(
+            content, parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
         )
     except (pa.ArrowException, OSError) as error:
         raise InputValueError(f"SOURCE: {name} is no table ({str(error).strip()}); mend it.") from error

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
-from datasets import Features
 
+from ...column_types.features import Features
 from ...errors import InputValueError
 from .kinds import READABLE_SUFFIXES, is_hidden
 from .listing import Listing, split_in
