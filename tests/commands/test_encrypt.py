@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -264,6 +265,8 @@ def test_the_end_says_what_was_made_how_much_what_is_for_good_and_what_comes_nex
     assert lines[0] == f"Encrypted dataset: {out}"
     assert lines[1] == "  6 files found: 6 written (train 6), 0 skipped"
     assert lines[2] == f"  3 files, {tqdm.format_sizeof(size, 'B')}"
+    phases = ", ".join(rf"{name} \d+\.\d" for name in ("walk", "encrypt", "join", "card", "leaks"))
+    assert re.fullmatch(rf"  \d+\.\d s: {phases}", lines[3])
     assert "For good: without a key you cannot bring the pictures back from it; keep your own." in lines
     assert lines[-1] == f"Next: hipmr audit {images} --card '{out}' --output-dir '{out}-audit'"
     typed = build_parser("audit").parse_args(shlex.split(lines[-1])[2:])

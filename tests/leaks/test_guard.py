@@ -21,6 +21,7 @@ from hipmr_hf.encryption import MixingUp, RandomShuffling
 from hipmr_hf.encryption.keys import SecretKey
 from hipmr_hf.images.chunks import foreign_parts
 from hipmr_hf.images.writing import encode_image
+from hipmr_hf.leaks import guard
 from hipmr_hf.leaks.borders import PLAIN_RATIO, border_ratio
 from hipmr_hf.leaks.guard import LeakError, check_no_leaks, find_leaks
 
@@ -181,6 +182,18 @@ def test_an_array_column_is_found_before_anybody_imports_datasets(clean):
     code = "import sys; from hipmr_hf.leaks.guard import find_leaks; print(find_leaks(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", code, clean], capture_output=True, text=True, check=True)
     assert "can hold a plain picture" in done.stdout
+
+
+@pytest.mark.parametrize("at", [0, 90, 100, 128, 190, 460])
+def test_a_key_is_found_wherever_a_large_file_is_cut(at, clean, key, monkeypatch):
+    monkeypatch.setattr(guard, "_READ_BYTES", 70)
+    monkeypatch.setattr(guard, "_PIECE_BYTES", 100)
+    secret = key._secret.hex().encode()
+    (clean / "notes.txt").write_bytes(b"." * at + secret + b"." * (500 - at))
+    found = find_leaks(clean, keys=[key]).leaks
+    assert [str(leak) for leak in found if leak.place == "notes.txt"] == [
+        "notes.txt: it holds a secret key; remove it, and use another key from now on."
+    ]
 
 
 def test_plain_pictures_in_place_of_the_encrypted_ones_are_found(clean):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..dataset.job import EncryptionJob
+    from ..dataset.phases import Phases
     from ..dataset.source import PlainSource
     from ..dataset.sources.listing import SourceOptions
     from ..encryption.keys import SecretKey
@@ -159,6 +160,7 @@ def run(options: argparse.Namespace) -> None:
 def _encrypt(options: argparse.Namespace) -> None:
     from pathlib import Path
 
+    from ..dataset.phases import Phases
     from ..dataset.run import encrypt_source
 
     key = _key(options)
@@ -170,6 +172,7 @@ def _encrypt(options: argparse.Namespace) -> None:
 
         check_is_free_or_unfinished(Path(options.output_dir))
         check_can_push(options.push_to_hub)
+    phases = Phases()
     folder = encrypt_source(
         job,
         options.source,
@@ -185,8 +188,9 @@ def _encrypt(options: argparse.Namespace) -> None:
         on_complete=None
         if options.push_to_hub is None
         else functools.partial(_publish, options, key, published),
+        phases=phases,
     )
-    _tell_after(options, job, key, folder, published)
+    _tell_after(options, job, key, folder, published, phases)
 
 
 def _job(options: argparse.Namespace, key: "SecretKey | None") -> "EncryptionJob":
@@ -276,11 +280,12 @@ def _tell_after(
     key: "SecretKey | None",
     folder: "Path",
     published: list[str],
+    phases: "Phases",
 ) -> None:
     from .settings_words import left_to_attackers, size_change
     from .summary import Summary, command, size_of
 
-    facts = [*_account(folder), size_of(folder), size_change(job.encryption)]
+    facts = [*_account(folder), size_of(folder), phases.told(), size_change(job.encryption)]
     facts.append(left_to_attackers(job.encryption))
     Summary(
         f"Encrypted dataset: {folder}",

@@ -20,6 +20,7 @@ from ..progress.bars import progress_bar
 from .job import EncryptionJob, Told, forget, opened_source
 from .join import RESULT, begin_result, write_shards
 from .parts import Part
+from .phases import Phases
 from .pieces import count_parts, encrypt_part, look_for_leaks, notes_of, piece_path
 from .rows import RowEncryptionError
 from .source import DamagedSourceError, PlainSource, source_path
@@ -49,6 +50,7 @@ def encrypt_source(
     license: str | None = None,
     on_start: Callable[[PlainSource], object] | None = None,
     on_complete: Callable[[Path], object] | None = None,
+    phases: Phases | None = None,
 ) -> Path:
     """Encrypt a source into a new folder, as `save_encrypted_dataset` writes it; streaming, and resumable.
 
@@ -77,6 +79,7 @@ def encrypt_source(
             before this one has done it all.
         on_complete: called with the folder when it is complete. If it raises, a run with the same arguments
             encrypts nothing and calls it again.
+        phases: is told how long each phase took.
 
     Returns:
         The path of the folder.
@@ -104,12 +107,14 @@ def encrypt_source(
         raise InputValueError(f"num_shards: got {num_shards}, allowed are whole numbers from 1.")
     check_is_free_or_unfinished(output_dir)
     keyed = _with_key(job, engine, key_file)
+    phases = phases or Phases()
     places, options = tuple(map(source_path, source)), options or SourceOptions(image_column=job.image_column)
     with contextlib.ExitStack() as stack:
         pool = _pool(engine, num_proc, with_key=keyed.key is not None)
         stack.callback(pool.close)
         stack.callback(forget)
-        plain = opened_source(places, options)
+        with phases.phase("walk"):
+            plain = opened_source(places, options)
         for split in plain.splits.values():
             keyed.function_for(split)  # tells what is wrong with the columns
         job.warn()
@@ -118,13 +123,13 @@ def encrypt_source(
             if on_start is not None:
                 on_start(plain)
             pool.put(_told(job, places, options, plain, work, key_file, keyed.key))
-            result = _encrypt(pool, job, plain, work, num_shards)
+            result = _encrypt(pool, job, plain, work, num_shards, phases)
             key_id = None if keyed.key is None else keyed.key.key_id
-            card = card_of_folder(
-                result, job.encryption, repo_id=repo_id or output_dir.name, key_id=key_id, license=license
-            )
-            save_card(card, result)
-            _inspect(pool, result, keyed.key)
+            told = {"repo_id": repo_id or output_dir.name, "key_id": key_id, "license": license}
+            with phases.phase("card"):
+                save_card(card_of_folder(result, job.encryption, **told), result)
+            with phases.phase("leaks"):
+                _inspect(pool, result, keyed.key)
             # Written in the run's own folder: what a kill leaves of it goes with that.
             os.replace(plain.account.save(work / ACCOUNT), account_path(output_dir))
             put_in_place(result, output_dir)
@@ -173,18 +178,27 @@ def _told(
     )
 
 
-def _encrypt(pool: Pool, job: EncryptionJob, plain: PlainSource, work: Path, num_shards: int | None) -> Path:
+def _encrypt(
+    pool: Pool,
+    job: EncryptionJob,
+    plain: PlainSource,
+    work: Path,
+    num_shards: int | None,
+    phases: Phases,
+) -> Path:
     """Encrypt all parts, and write them as one dataset; returns its folder."""
     files = [(split, file) for split, rows in plain.splits.items() for file in range(rows.num_files)]
-    counts = zip(files, pool.map(count_parts, files), strict=True)
-    parts = [Part(*file, i) for file, count in counts for i in range(count)]
-    notes = _encrypt_parts(pool, parts, work, plain.total_rows)
+    with phases.phase("encrypt"):
+        counts = zip(files, pool.map(count_parts, files), strict=True)
+        parts = [Part(*file, i) for file, count in counts for i in range(count)]
+        notes = _encrypt_parts(pool, parts, work, plain.total_rows)
     begin_result(work)
     for split in plain.splits:
         of_split = {part: notes[part] for part in parts if part.split == split}
         _account_for(plain, split, list(of_split.values()))
         written = {piece_path(work, part): note["written"] for part, note in of_split.items()}
-        write_shards(pool, work, split, written, num_shards, shuffle=job.shuffle_rows)
+        with phases.phase("join"):
+            write_shards(pool, work, split, written, num_shards, shuffle=job.shuffle_rows)
     job.encryption.save_pretrained(work / RESULT)
     return work / RESULT
 

@@ -30,7 +30,8 @@ _KEY_FILE = b"hipmr-hf secret key"
 # It begins with plain letters, which are searched for 30 times as fast as a word border is.
 _TOKEN = re.compile(rb"hf_(?<=\bhf_)[A-Za-z0-9]{30,}\b")
 _LOCAL_PATH = re.compile(rb"(?:/(?:home|Users|root|mnt|tmp|scratch)/|\b[A-Z]:\\Users\\)[^\s\"'`<>)]+")
-_READ_BYTES = 2**24
+# Read at once; looked into by one worker; and seen twice, which is more than what is looked for is long.
+_READ_BYTES, _PIECE_BYTES, _SHARED_BYTES = 2**24, 2**26, 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +121,9 @@ def find_leaks(
     paths = _files_in(folder)
     kept_at_home = files_kept_at_home(folder, paths)
     published = {name: path for name, path in paths.items() if name not in kept_at_home}
-    found = each(_inspect_file, list(published.items()))
-    leaks = [Leak(name, why) for name, reasons in zip(published, found, strict=True) for why in reasons]
+    pieces = [piece for name, path in published.items() for piece in _pieces_of(name, path)]
+    found = zip(pieces, each(_inspect_file, pieces), strict=True)
+    leaks = [Leak(name, why) for (name, *_), reasons in found for why in reasons]
     remarks = [Leak(name, "stays off the Hub, as .gitignore says.") for name in sorted(kept_at_home)]
     splits = _splits(_readable(published, leaks))
     encryption = _read_settings(folder, leaks) if splits else None
@@ -252,11 +254,18 @@ def _is_keyed(folder: Path) -> bool:
     return card.is_file() and key_id_in(card.read_text(encoding="utf-8")) is not None
 
 
-def _inspect_file(file: tuple[str, Path], keys: Sequence[SecretKey]) -> list[str]:
-    return list(_in_file(*file, keys))
+def _pieces_of(name: str, path: Path) -> Iterator[tuple[str, Path, int]]:
+    """Cut a file, so that many can look into a large one at a time: its name, itself, where to begin."""
+    yield from ((name, path, place) for place in range(0, max(1, path.stat().st_size), _PIECE_BYTES))
 
 
-def _in_file(name: str, path: Path, keys: Sequence[SecretKey]) -> Iterator[str]:
+def _inspect_file(piece: tuple[str, Path, int], keys: Sequence[SecretKey]) -> list[str]:
+    name, path, place = piece
+    told = list(_of_kind(name, path)) if place == 0 else []
+    return told + list(_in_bytes(path, place, is_text=path.suffix.lower() in _TEXT, keys=keys))
+
+
+def _of_kind(name: str, path: Path) -> Iterator[str]:
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         if not (name.startswith(f"{DATA_FOLDER}/") and split_of(path.name)):
@@ -267,12 +276,11 @@ def _in_file(name: str, path: Path, keys: Sequence[SecretKey]) -> Iterator[str]:
         yield "a pickled file may hold paths and settings of your machine; remove it."
     elif suffix not in (*_TEXT, ".safetensors") and not name.startswith(_HARMLESS):
         yield "nobody expects this file here; remove it."
-    yield from _in_bytes(path, is_text=suffix in _TEXT, keys=keys)
 
 
-def _in_bytes(path: Path, *, is_text: bool, keys: Sequence[SecretKey]) -> Iterator[str]:
+def _in_bytes(path: Path, place: int, *, is_text: bool, keys: Sequence[SecretKey]) -> Iterator[str]:
     found = set()
-    for piece in _overlapping_pieces(path):
+    for piece in _overlapping_pieces(path, place):
         if _KEY_FILE in piece or any(holds_key(piece, key) for key in keys):
             found.add("it holds a secret key; remove it, and use another key from now on.")
         if _TOKEN.search(piece):
@@ -282,10 +290,11 @@ def _in_bytes(path: Path, *, is_text: bool, keys: Sequence[SecretKey]) -> Iterat
     yield from sorted(found)
 
 
-def _overlapping_pieces(path: Path) -> Iterator[bytes]:
-    """Read a file in pieces that share some bytes, so that nothing hides between two."""
-    tail = b""
+def _overlapping_pieces(path: Path, place: int) -> Iterator[bytes]:
+    """Read a piece of a file by and by, with some bytes twice, so that nothing hides between two."""
     with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            yield tail + piece
-            tail = piece[-128:]
+        file.seek(max(0, place - _SHARED_BYTES))
+        left, tail = _PIECE_BYTES + min(place, _SHARED_BYTES), b""
+        while read := file.read(min(_READ_BYTES, left)):
+            yield tail + read
+            tail, left = read[-_SHARED_BYTES:], left - len(read)

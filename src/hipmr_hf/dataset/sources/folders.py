@@ -1,7 +1,6 @@
 """Layouts that folders alone tell: flat, class folders, split folders, split folders with class folders."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 
 from ...errors import InputValueError
 from .kinds import SPLIT_NAMES
@@ -76,11 +75,15 @@ def _below(name: str, root: str) -> str:
 
 def _classes(inner: Mapping[str, Mapping[str, str]], labels: str | None) -> dict[str, str]:
     """Return the class folder of every picture, or nothing where there are no classes."""
-    places = {name: PurePosixPath(below) for names in inner.values() for name, below in names.items()}
-    loose = [name for name, place in places.items() if len(place.parts) == 1]
+    places = {
+        name: [part for part in below.split("/") if part]
+        for names in inner.values()
+        for name, below in names.items()
+    }
+    loose = [name for name, place in places.items() if len(place) == 1]
     if labels == "none" or (labels is None and len(loose) == len(places)):
         return {}
-    deep = [name for name, place in places.items() if len(place.parts) > 2]
+    deep = [name for name, place in places.items() if len(place) > 2]
     if labels is None and (loose or deep):
         seen = (
             f"{len(loose)} in no folder" if loose else f"{len(deep)} in folders of folders, such as {deep[0]}"
@@ -100,6 +103,6 @@ def _classes(inner: Mapping[str, Mapping[str, str]], labels: str | None) -> dict
             "them, "
             "or say --labels none."
         )
-    classes = {name: place.parts[0] for name, place in places.items()}
+    classes = {name: place[0] for name, place in places.items()}
     one_for_all = labels is None and len(set(classes.values())) == 1  # a folder in a folder tells nothing
     return {} if one_for_all else classes

@@ -57,11 +57,11 @@ def list_masks(pictures: Sequence[str], options: SourceOptions) -> Listing:
 
 
 def _lies_in(name: str, folder: str) -> bool:
-    return folder in PurePosixPath(name.lower()).parts[:-1]
+    return folder in name.lower().split("/")[:-1]
 
 
 def _without(name: str, folder: str) -> str:
-    return "/".join(part for part in PurePosixPath(name).parts if part.lower() != folder)
+    return "/".join(part for part in name.split("/") if part.lower() != folder)
 
 
 def _key(name: str, folder: str) -> tuple[str, ...]:
