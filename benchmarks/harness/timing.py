@@ -107,7 +107,7 @@ def _version(name: str) -> str | None:
 def speed_table(rows: list[Row]) -> str:
     """Render rows as Markdown, and under the table the aims that were not met."""
     missed = [
-        f"- **{line['what']}**, {line['ratio'][1]:.2f} instead of {_aim(line)}: {_reason(line)}"
+        f"- **{line['what']}**, {_judged(line)[1]:.2f} instead of {_aim(line)}: {_reason(line)}"
         for line in rows
         if line.get("aim") and not _met(line)
     ]
@@ -124,7 +124,7 @@ def _cells(line: Row) -> list[str]:
 
 
 def _reason(line: Row) -> str:
-    low, _, high = line["ratio"]
+    low, _, high = _judged(line)
     if low <= line["aim"] <= high:
         return f"within the spread of the run, {low:.2f} to {high:.2f}"
     return line.get("reason") or "the reason has not been found"
@@ -132,12 +132,18 @@ def _reason(line: Row) -> str:
 
 def _met(line: Row) -> bool:
     if line.get("at_most"):
-        return line["ratio"][1] <= line["aim"]
-    return line["ratio"][1] >= line["aim"]
+        return _judged(line)[1] <= line["aim"]
+    return _judged(line)[1] >= line["aim"]
+
+
+def _judged(line: Row) -> list[float]:
+    """Return what the aim is for: the ratio, or the figure itself where the line says `absolute`."""
+    return line["rate"] if line.get("absolute") else line["ratio"]
 
 
 def _aim(line: Row) -> str:
-    return f"{'at most' if line.get('at_most') else 'at least'} {line['aim']}"
+    unit = f" {line['unit']}" if line.get("absolute") else ""
+    return f"{'at most' if line.get('at_most') else 'at least'} {line['aim']}{unit}"
 
 
 def _spread(values: list[float]) -> str:

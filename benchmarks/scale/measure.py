@@ -33,6 +33,7 @@ from benchmarks.harness.photographs import collection, crops_of, jpeg_file, rows
 from benchmarks.harness.results_file import load_results, save_results
 from benchmarks.harness.settings import HARDENED, mixing, shuffling
 from hipmr_hf import Encryption
+from hipmr_hf.dataset.source import open_source
 from hipmr_hf.images.reading import read_image
 from hipmr_hf.images.writing import encode_image
 
@@ -50,7 +51,7 @@ import json, resource, sys, time
 import hipmr_hf.dataset.run as module
 from hipmr_hf.cli import main
 
-told = {"join": 0.0, "inspect": 0.0}
+told = {"walk": 0.0, "join": 0.0, "card": 0.0, "inspect": 0.0}
 
 def timed(name, step):
     def run(*arguments, **options):
@@ -61,7 +62,9 @@ def timed(name, step):
             told[name] += time.process_time() - begun
     return run
 
+module.opened_source = timed("walk", module.opened_source)
 module.write_shards = timed("join", module.write_shards)
+module.card_of_folder = timed("card", module.card_of_folder)
 module._inspect = timed("inspect", module._inspect)
 begun = time.monotonic()
 assert main(sys.argv[1:]) == 0
@@ -173,12 +176,24 @@ def plan(only: str | None) -> Iterator[tuple[str, str, str, int]]:
         yield "2 nodes", "all", _RUN_RAY, 2
 
 
+def walking(place: Path, count: int = 10_000) -> float:
+    """Return the processor seconds that a picture in a folder of classes takes until it is listed."""
+    for number in range(count):
+        path = place / f"class_{number % 10}" / f"picture_{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    begun = time.process_time()
+    open_source([str(place)])
+    return round((time.process_time() - begun) / count, 8)
+
+
 def measure(args: argparse.Namespace, place: Path, told: dict[str, Any]) -> Iterator[None]:
     """Fill in what is measured, step by step."""
     files = source_files(args.data_dir, args.rows)
     few = max(_DECODED, args.rows // 4)
     if args.only in (None, "steps"):
         told["steps"] = steps(files[: args.images])
+        told["walk"] = walking(place / "walked")
         yield
     told |= {"rows": {"few": few, "all": args.rows}, "runs": told.get("runs", {})}
     for name, count in told["rows"].items():

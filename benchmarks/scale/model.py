@@ -4,13 +4,15 @@
     python benchmarks/scale/model.py --cores 64 --node_gb_s 3 --shared_gb_s 40 --setting MI --format jpeg
 
 Reads `benchmarks/results/scale.json`, which `benchmarks/scale/measure.py` writes; measure on your machine
-first. A run has three stages, one after the other: rows are encrypted, pieces become shards, and the result
-is searched for leaks. Each takes as long as its slowest part: cores, or the disks and the network. With
-`--update` the tables are put into docs/scale.md.
+first. A run has four stages, one after the other: files are found, rows are encrypted, pieces become shards,
+and the result is searched for leaks. Each takes as long as its slowest part: cores, or the disks and the
+network. What the run's own process does of a stage is done by no other, and counts as serial. With `--update`
+the tables are put into docs/scale.md.
 """
 
 import argparse
 import dataclasses
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.harness.pages import tell
 from benchmarks.harness.results_file import load_results, stored
 from benchmarks.harness.tables import table
+from hipmr_hf.dataset.parquet import MAX_SHARD_BYTES
 
 COUNTS, NODES = (10**6, 10**8, 10**9), (1, 16, 256)
 NONCE_BYTES_HELD = 107  # measured: a Counter of a million nonces of 16 bytes takes 107 MB
@@ -51,14 +54,17 @@ class Work:
     """What one image takes: processor seconds by stage, and bytes.
 
     Args:
+        walk: to find it in a folder; the run's own process does it, and then every worker for itself.
         read: in the run's own process, which hands rows to its workers (one machine only).
         decode, resize, encrypt, encode, other: in a worker.
-        join: to bring it from its piece into a shard.
-        inspect: to search it for leaks; on one core of the first machine.
+        join: to bring it from its piece into a shard; a shard has one worker.
+        inspect: to search it for leaks.
+        alone: of joining and searching, in the run's own process while workers do the rest.
         source_bytes, result_bytes: in the source and in the result.
         start: seconds of a whole run that do not grow with it.
     """
 
+    walk: float
     read: float
     decode: float
     resize: float
@@ -67,6 +73,7 @@ class Work:
     other: float
     join: float
     inspect: float
+    alone: float
     source_bytes: float
     result_bytes: float
     start: float
@@ -79,7 +86,11 @@ class Work:
     @property
     def all(self) -> float:
         """Processor seconds of all stages."""
-        return self.read + self.parallel + self.join + self.inspect
+        return self.walk + self.read + self.parallel + self.join + self.inspect
+
+    def shards(self, count: int) -> int:
+        """How many files the result has, by default."""
+        return max(1, math.ceil(count * self.result_bytes / MAX_SHARD_BYTES))
 
 
 def work_of(measured: dict[str, Any], setting: str = "RS", image_format: str = "png") -> Work:
@@ -97,15 +108,22 @@ def work_of(measured: dict[str, Any], setting: str = "RS", image_format: str = "
     size = steps["settings"][setting]["formats"][image_format]["bytes"]
     ratio = size / steps["settings"]["RS"]["formats"]["png"]["bytes"]
     return Work(
+        walk=measured.get("walk", 0.0),
         read=read,
         **_seconds(measured, setting, image_format),
         other=other,
         join=slope["join"] * ratio,
         inspect=slope["inspect"] * ratio,
+        alone=_alone(two, rows["all"]),
         source_bytes=steps["source_bytes"],
         result_bytes=size,
         start=start,
     )
+
+
+def _alone(two: dict[str, float], rows: int) -> float:
+    """What the own process of a run with workers does of joining and searching, for an image."""
+    return (two["join"] + two["inspect"]) / rows
 
 
 def _seconds(measured: dict[str, Any], setting: str, image_format: str) -> dict[str, float]:
@@ -129,15 +147,15 @@ def stages(work: Work, count: int, nodes: int, cluster: Cluster) -> dict[str, tu
         encrypt["the process that reads"] = count * work.read
     else:
         encrypt["cores"] += count * work.read / cores
-    join_cores = 1 if nodes == 1 else cores
-    join = {"cores" if nodes > 1 else "one core": count * work.join / join_cores}
+    shards = work.shards(count)
+    rounds = math.ceil(shards / cores)  # one core writes a shard
+    join = {"cores" if shards >= cores else "a core a shard": rounds * count * work.join / shards}
     join["disk or network"] = cluster.seconds_of_io(2 * count * work.result_bytes, nodes) * cluster.speed
-    search = {"one core": count * work.inspect}
-    search["disk or network of one node"] = (
-        cluster.seconds_of_io(count * work.result_bytes, 1) * cluster.speed
-    )
+    search = {"cores": count * work.inspect / cores, "the run's own process": count * work.alone}
+    search["disk or network"] = cluster.seconds_of_io(count * work.result_bytes, nodes) * cluster.speed
+    walk = {"one core": 2 * count * work.walk}
     found = {}
-    for name, parts in (("encrypt", encrypt), ("join", join), ("search", search)):
+    for name, parts in (("walk", walk), ("encrypt", encrypt), ("join", join), ("search", search)):
         slowest = max(parts, key=parts.get)
         found[name] = parts[slowest] / cluster.speed, slowest
     return found
@@ -157,8 +175,34 @@ def cost_table(measured: dict[str, Any], setting: str, image_format: str, cluste
             shown = [duration(seconds) for seconds, _ in times.values()]
             limit = f"{slowest}: {times[slowest][1]}"
             rows.append([f"10^{len(str(count)) - 1}", hours, *sizes, nodes, *shown, duration(whole), limit])
-    heads = ["images", "core-hours", "read, TB", "result, TB", "nodes", "encrypt", "join", "search"]
+    heads = ["images", "core-hours", "read, TB", "result, TB", "nodes", "walk", "encrypt", "join", "search"]
     return table([*heads, "all", "slowest"], rows)
+
+
+def serial_share(work: Work, count: int, cores: int) -> float:
+    """Return the share of a run's time on one machine in which one process works and the others wait.
+
+    Of joining that is what is left when every core has as many shards as any: 9 shards keep 4 cores busy for
+    3 rounds, in the last of which 3 of them wait.
+    """
+    cluster = Cluster(cores=cores, node_gb_s=math.inf, shared_gb_s=math.inf)
+    whole = work.start + sum(seconds for seconds, _ in stages(work, count, 1, cluster).values())
+    shared = work.all - work.walk - work.read
+    return 1 - count * shared / cores / whole
+
+
+def cores_table(measured: dict[str, Any]) -> str:
+    """Format how much faster 16 cores are than one, as a Markdown table."""
+    work, rows = work_of(measured), []
+    for count in (2_000, 20_000, *COUNTS[:2]):
+        clusters = [Cluster(cores=cores, node_gb_s=math.inf, shared_gb_s=math.inf) for cores in (1, 2, 16)]
+        times = [
+            work.start + sum(seconds for seconds, _ in stages(work, count, 1, cluster).values())
+            for cluster in clusters
+        ]
+        faster = [f"{times[0] / time:.1f}" for time in times[1:]]
+        rows.append([f"{count:,}", work.shards(count), *faster, f"{serial_share(work, count, 16):.0%}"])
+    return table(["images", "shards", "2 cores, times 1", "16 cores, times 1", "serial at 16"], rows)
 
 
 def image_table(measured: dict[str, Any]) -> str:
@@ -241,6 +285,7 @@ def tables(measured: dict[str, Any]) -> dict[str, str]:
         "images": image_table(measured),
         "costs": cost_table(measured, "RS", "png", Cluster()),
         "costs-jpeg": cost_table(measured, "RS+MI hardened", "jpeg", Cluster()),
+        "cores": cores_table(measured),
         "check": check_table(measured),
     }
 
@@ -269,7 +314,7 @@ def main() -> None:
             tell(mark, text)
     cluster = Cluster(args.cores, args.speed, args.node_gb_s, args.shared_gb_s)
     print(image_table(measured), cost_table(measured, args.setting, args.format, cluster), sep="\n\n")
-    print(f"\n{check_table(measured)}")
+    print(f"\n{cores_table(measured)}\n\n{check_table(measured)}")
 
 
 if __name__ == "__main__":

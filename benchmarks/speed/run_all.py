@@ -20,12 +20,14 @@ from benchmarks.harness.results_file import RESULTS, load_results
 from benchmarks.harness.timing import machine, save, speed_table
 
 TOPICS = (
+    "start_up",
     "large_photographs",
     "encryption",
     "encoding",
     "dataset",
     "memory",
     "models",
+    "accelerator",
     "training_input",
     "attacks",
 )

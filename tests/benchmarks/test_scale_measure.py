@@ -15,5 +15,5 @@ def test_a_run_tells_what_joining_and_searching_took(tmp_path):
     arguments = ["encrypt", "--num-proc", str(processes), "--image-size", "32", "--patch-size", "8"]
     told = measure.run(tmp_path / "plain.parquet", tmp_path / "out", code, arguments)
 
-    assert name == "start" and told.keys() == {"join", "inspect", "own", "workers", "wall"}
+    assert name == "start" and told.keys() == {*("walk", "join", "card", "inspect", "own", "workers", "wall")}
     assert 0 < told["join"] < told["own"] and 0 < told["inspect"] < told["own"]
