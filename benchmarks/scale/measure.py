@@ -193,6 +193,8 @@ def measure(args: argparse.Namespace, place: Path, told: dict[str, Any]) -> Iter
     few = max(_DECODED, args.rows // 4)
     if args.only in (None, "steps"):
         told["steps"] = steps(files[: args.images])
+        yield
+    if args.only in (None, "processes"):
         told["walk"] = walking(place / "walked")
         yield
     told |= {"rows": {"few": few, "all": args.rows}, "runs": told.get("runs", {})}

@@ -28,6 +28,7 @@ def measure(quick: bool) -> list[Row]:
         "PNG as PIL writes it": lambda image: with_pil(image, "PNG"),
         "PNG": lambda image: encode_image(image, "png"),
         "lossless WebP as PIL writes it": lambda image: with_pil(image, "WEBP", lossless=True),
+        "PNG by ISA-L": lambda image: encode_image(image, "png-fast"),
         "lossless WebP": lambda image: encode_image(image, "webp"),
         "JPEG, quality 95": lambda image: encode_image(image, "jpeg", jpeg_quality=95),
         "JPEG, quality 75": lambda image: encode_image(image, "jpeg", jpeg_quality=75),

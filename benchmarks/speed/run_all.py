@@ -25,6 +25,7 @@ TOPICS = (
     "encryption",
     "encoding",
     "dataset",
+    "folder",
     "memory",
     "models",
     "accelerator",
@@ -40,16 +41,18 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all of it runs")
     parser.add_argument("--only", nargs="+", choices=TOPICS, default=TOPICS, help="default: all")
+    parser.add_argument("--photographs", type=int, help="in the folder that is encrypted; default: 2,000")
     parser.add_argument("--report", action="store_true", help="only render what was stored last")
     parser.add_argument("--results_dir", type=Path, default=RESULTS, help="where the JSON files go")
     return parser.parse_args()
 
 
-def measure(topics: Sequence[str], results_dir: Path, *, quick: bool) -> None:
+def measure(topics: Sequence[str], results_dir: Path, *, quick: bool, photographs: int | None) -> None:
     begun = time.perf_counter()
     for topic in topics:
         start = time.perf_counter()
-        rows = importlib.import_module(f"benchmarks.speed.{topic}").measure(quick)
+        options = {"count": photographs} if topic == "folder" else {}
+        rows = importlib.import_module(f"benchmarks.speed.{topic}").measure(quick, **options)
         if quick:  # tiny sizes say nothing about aims
             rows = [{key: line[key] for key in line if key != "aim"} for line in rows]
         save(topic, rows, results_dir)
@@ -76,7 +79,7 @@ def main() -> None:
     if args.quick and args.results_dir == RESULTS:
         args.results_dir = ROOT / "outputs" / "quick_benchmark"
     if not args.report:
-        measure(args.only, args.results_dir, quick=args.quick)
+        measure(args.only, args.results_dir, quick=args.quick, photographs=args.photographs)
     rendered = report(args.results_dir)
     print(rendered)
     if args.results_dir == RESULTS:

@@ -99,7 +99,13 @@ def _add_data_options(group: "argparse._ArgumentGroup") -> None:
         help="Column of maps of classes (masks), to publish beside the image, for --strategy mi; for a "
         "folder with images/ and masks/ say mask. They follow the pictures, and show each scene's outline.",
     )
-    group.add_argument("--image-format", choices=("png", "jpeg", "webp"), default="png", help="Default: png.")
+    group.add_argument(
+        "--image-format",
+        choices=("png", "png-fast", "jpeg", "webp"),
+        default="png",
+        help="png-fast: PNG, written in a quarter of the time, some 8 %% larger; needs the extra fast. "
+        "webp: lossless. Default: png.",
+    )
     group.add_argument("--jpeg-quality", type=int, default=95, metavar="1..100", help="Default: 95.")
     group.add_argument(
         "--on-error",

@@ -86,8 +86,9 @@ def encrypt_dataset(
             numbers, text, labels, or lists and dicts of these. What they say is published as it is.
         key: with it the permutations can be drawn again, and a column "nonce" (16 bytes a row) is added;
             without it nobody can undo them.
-        image_format: "png", or "webp", which is lossless too, faster and smaller; or "jpeg", which loses
-            pixels, and warns where its blocks cross the borders of patches.
+        image_format: "png"; "png-fast", which is PNG as well, written faster (extra "fast"); "webp", which is
+            lossless too, faster and smaller; or "jpeg", which loses pixels, and warns where its blocks cross
+            the borders of patches.
         jpeg_quality: 1 to 100, for "jpeg".
         num_proc: worker processes; None for none. With a key they must be forked. Not for streaming.
         on_error: "raise" at the first image that is corrupt, too large, smaller than a patch, or holds

@@ -7,9 +7,10 @@ import zlib
 import numpy as np
 import PIL.Image
 
-from ..errors import InputValueError
+from ..errors import InputValueError, check_extra
+from .fast_png import fast_png
 
-WRITABLE_FORMATS = ("png", "jpeg", "webp")
+WRITABLE_FORMATS = ("png", "png-fast", "jpeg", "webp")
 
 _JPEG_BLOCK = 8  # pixels a side at 4:4:4 (ITU-T T.81, A.1.3)
 
@@ -30,13 +31,14 @@ def encode_image(pixels: np.ndarray, image_format: str = "png", *, jpeg_quality:
 
     Args:
         pixels: uint8 (H, W, 3).
-        image_format: "png", "jpeg" or "webp".
+        image_format: "png", "jpeg" or "webp"; or "png-fast", which is PNG too, see `fast_png`.
         jpeg_quality: 1 to 100, used by "jpeg" only.
 
     Returns:
         The bytes of the file.
 
     Raises:
+        MissingExtraError: "png-fast" without the extra "fast".
         ValueError: wrong shape or dtype, unknown format, quality out of range, or a side that the format
             cannot hold.
 
@@ -52,6 +54,8 @@ def encode_image(pixels: np.ndarray, image_format: str = "png", *, jpeg_quality:
         raise InputValueError(
             f"pixels: got {pixels.dtype} {pixels.shape}, allowed is uint8 (height, width, 3)."
         )
+    if image_format == "png-fast":
+        return fast_png(np.ascontiguousarray(pixels))
     jpeg_options = {"quality": jpeg_quality, "subsampling": 0}
     options = {"png": _PNG_OPTIONS, "jpeg": jpeg_options, "webp": _WEBP_OPTIONS}
     buffer = io.BytesIO()
@@ -78,6 +82,8 @@ def check_image_format(image_format: str, jpeg_quality: int) -> None:
         raise InputValueError(
             f"image_format: got {image_format!r}, allowed are {allowed}; choose one of them."
         )
+    if image_format == "png-fast":
+        check_extra("image_format: 'png-fast'", "fast", "isal")
     if isinstance(jpeg_quality, bool) or not isinstance(jpeg_quality, int) or not 1 <= jpeg_quality <= 100:
         raise InputValueError(f"jpeg_quality: got {jpeg_quality!r}, allowed are whole numbers from 1 to 100.")
 

@@ -1,0 +1,91 @@
+"""A folder of photographs to one that may be published, its card and the search for leaks included.
+
+    python benchmarks/speed/run_all.py --only folder [--photographs 400]
+
+Beside it what a user would write: `load_dataset("imagefolder")`, `map` with PIL and NumPy, `save_to_disk`,
+which neither looks for leaks nor writes a card. Files of 500x375 pixels, one process, processor time.
+"""
+
+import tempfile
+from pathlib import Path
+
+import datasets
+
+from benchmarks.harness.photographs import jpeg_file, photographs
+from benchmarks.harness.settings import shuffling
+from benchmarks.harness.timing import Row, interleaved, row
+from benchmarks.speed.dataset import shuffle_with_pil
+from hipmr_hf.dataset.job import EncryptionJob
+from hipmr_hf.dataset.run import encrypt_source
+
+PHOTOGRAPHS = 2000
+BY_HAND = "datasets.map with PIL, save_to_disk"
+FORMATS = {
+    "png": ("PNG", 3.0),
+    "png-fast": ("PNG by ISA-L", 3.0),
+    "webp": ("lossless WebP", 4.0),
+    "jpeg": ("JPEG 95", None),
+}
+_SHARED = (
+    "timed apart, in shares of its time: {}; resizing, as PIL's pipeline has it too, could leave out the "
+    "pixels that are cropped (a quarter less, other bytes), and {}"
+)
+REASONS = {
+    "png": _SHARED.format(
+        "writing PNG .45, resizing .3, decoding .15",
+        "png-fast writes PNG in a quarter of the time: bytes of settings that exist stay as they are",
+    ),
+    "png-fast": None,
+    "webp": _SHARED.format(
+        "resizing .4, writing WebP .3, decoding .2",
+        "no other writer was faster: imagecodecs calls the same library, in the same time",
+    ),
+}
+
+
+def write_photographs(folder: Path, count: int) -> Path:
+    """Write JPEG files in two folders of classes."""
+    files = [jpeg_file(crop) for crop in photographs(min(count, 32))]
+    for number in range(count):
+        path = folder / f"class_{number % 2}" / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files[number % len(files)])
+    return folder
+
+
+def by_hand(source: Path, target: Path) -> None:
+    """Shuffle the patches of a folder's pictures as a user would who knows datasets, PIL and NumPy."""
+    plain = datasets.load_dataset("imagefolder", data_dir=str(source), split="train", streaming=False)
+    mapped = plain.map(shuffle_with_pil, remove_columns=plain.column_names, features=plain.features)
+    mapped.save_to_disk(target)
+
+
+def measure(quick: bool, count: int | None = None, repeats: int = 3) -> list[Row]:
+    """Encrypt the same folder again and again, in every format, to fresh folders."""
+    count = 8 if quick else count or PHOTOGRAPHS
+    datasets.disable_caching()
+    datasets.disable_progress_bars()
+    with tempfile.TemporaryDirectory(prefix="hipmr-folder-") as parent:
+        place = Path(parent)
+        source, targets = write_photographs(place / "plain", count), iter(range(10**6))
+        functions = {BY_HAND: lambda: by_hand(source, place / str(next(targets)))}
+        for image_format in FORMATS:
+            job = EncryptionJob(shuffling(), image_format=image_format)
+            functions[image_format] = lambda job=job: encrypt_source(
+                job, [str(source)], place / str(next(targets))
+            )
+        seconds = interleaved(functions, repeats=1 if quick else repeats)
+    datasets.enable_caching()
+    return table_rows(seconds, count)
+
+
+def table_rows(seconds: dict[str, list[float]], count: int) -> list[Row]:
+    """Make the lines of the table."""
+    options = {"amount": count, "unit": "images/s"}
+    rows = [row(f"a folder of {count:,} photographs of 500x375, {BY_HAND}", seconds[BY_HAND], **options)]
+    for image_format, (name, aim) in FORMATS.items():
+        told = {"against": (BY_HAND, seconds[BY_HAND]), "aim": aim, "reason": REASONS.get(image_format)}
+        rows.append(
+            row(f"RS, the same folder, hipmr encrypt, {name}", seconds[image_format], **options, **told)
+        )
+    return rows
