@@ -31,6 +31,7 @@ PAGES = {
     "images": "docs/scale.md",
     "costs": "docs/scale.md",
     "costs-jpeg": "docs/scale.md",
+    "cores": "docs/scale.md",
     "check": "docs/scale.md",
 }
 """Mark -> the page where the table of that name stands."""

@@ -159,11 +159,29 @@ def run(source: Path, folder: Path, code: str, arguments: list[str]) -> dict[str
     return {name: round(value, 3) for name, value in told.items()}
 
 
+def alone(place: Path, counts: tuple[int, int] = (1024, 4096)) -> float:
+    """Return the processor seconds that joining and searching take a run's own process, for an image.
+
+    Its workers do the rest. What is left to it is to tell and to be told, whatever the pictures, so these are
+    tiny ones, for which that is quickly seen: the difference of two runs with two workers.
+    """
+    tiny, taken = jpeg_file(np.zeros((16, 16, 3), np.uint8)), []
+    for count in counts:
+        pq.write_table(pa.table(rows_of_files([tiny], count)), place / "tiny.parquet", row_group_size=64)
+        arguments = ["encrypt", "--num-proc", "2", "--image-size", "16", "--patch-size", "8"]
+        told = run(place / "tiny.parquet", place / f"tiny-{count}", _RUN, arguments)
+        print(f"{count} tiny pictures: {told}", flush=True)
+        taken.append(told["join"] + told["inspect"])
+    return round(max(0.0, taken[1] - taken[0]) / (counts[1] - counts[0]), 8)
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__, results="scale")
     parser.add_argument("--images", type=int, default=60, help="for the steps")
     parser.add_argument("--rows", type=int, default=1024, help="of the whole runs")
-    parser.add_argument("--only", choices=("steps", "processes", "ray"), help="what is measured anew")
+    parser.add_argument(
+        "--only", choices=("steps", "processes", "alone", "ray"), help="what is measured anew"
+    )
     return parser.parse_args()
 
 
@@ -194,8 +212,9 @@ def measure(args: argparse.Namespace, place: Path, told: dict[str, Any]) -> Iter
     if args.only in (None, "steps"):
         told["steps"] = steps(files[: args.images])
         yield
-    if args.only in (None, "processes"):
+    if args.only in (None, "alone"):
         told["walk"] = walking(place / "walked")
+        told["alone"] = alone(place)
         yield
     told |= {"rows": {"few": few, "all": args.rows}, "runs": told.get("runs", {})}
     for name, count in told["rows"].items():

@@ -108,22 +108,17 @@ def work_of(measured: dict[str, Any], setting: str = "RS", image_format: str = "
     size = steps["settings"][setting]["formats"][image_format]["bytes"]
     ratio = size / steps["settings"]["RS"]["formats"]["png"]["bytes"]
     return Work(
-        walk=measured.get("walk", 0.0),
+        walk=measured["walk"],
         read=read,
         **_seconds(measured, setting, image_format),
         other=other,
         join=slope["join"] * ratio,
         inspect=slope["inspect"] * ratio,
-        alone=_alone(two, rows["all"]),
+        alone=measured["alone"],
         source_bytes=steps["source_bytes"],
         result_bytes=size,
         start=start,
     )
-
-
-def _alone(two: dict[str, float], rows: int) -> float:
-    """What the own process of a run with workers does of joining and searching, for an image."""
-    return (two["join"] + two["inspect"]) / rows
 
 
 def _seconds(measured: dict[str, Any], setting: str, image_format: str) -> dict[str, float]:

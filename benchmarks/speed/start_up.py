@@ -51,7 +51,7 @@ def measure(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="hipmr-start-") as place:
         picture = Path(place) / "picture.jpg"
         picture.write_bytes(jpeg_file(next(iter(photographs(1)))))
-        for number in range(2 if quick else 10):
+        for number in range(2 if quick else 6):
             for name, command in commands(picture, Path(place) / f"out{number}").items():
                 taken = processor_seconds(command)
                 if number:  # the first compiles modules and fills the system's cache

@@ -17,8 +17,6 @@ class Kind:
         names = [field.name for field in dataclasses.fields(self)]
         return all(getattr(self, name) == getattr(other, name, missing) for name in names)
 
-    __hash__ = None
-
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Value(Kind):

@@ -27,7 +27,7 @@ def write_picture_files(
         folder: is there already.
         split: name of the split.
         batches: rows, images as the bytes of PNG files.
-        features: of the rows; exactly one is an image.
+        features: of the rows, ours or those of `datasets`; exactly one is an image.
 
     Example:
 
@@ -38,6 +38,7 @@ def write_picture_files(
         >>> [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
         ['train/cat/000000.png']
     """
+    features = Features.from_datasets(features)
     (column,) = (name for name, feature in features.items() if isinstance(feature, Image))
     by_class = _column_of_classes(features)
     others = [name for name in features if name not in (column, by_class)]
