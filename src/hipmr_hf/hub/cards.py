@@ -237,9 +237,8 @@ def _dataset_metadata(facts: DatasetFacts) -> dict[str, Any]:
     tasks[MASK_COLUMN] = "image-segmentation"
     files = [{"split": name, "path": f"data/{name}-*"} for name in facts.splits]
     config = {"config_name": "default", "data_files": files}
-    if facts.columns.get("label", "").startswith("any of"):
-        optional["task_ids"] = ["multi-label-image-classification"]
-    elif "float" in facts.columns.get("label", ""):
+    several = facts.columns.get("label", "").startswith("any of")
+    if "float" in facts.columns.get("label", ""):
         del tasks["label"]  # the Hub has no task for numbers of pictures
     if facts.content_id is not None:  # else `load_dataset` takes folders of one name and card for the same
         config["description"] = f"content {facts.content_id}"
@@ -247,6 +246,7 @@ def _dataset_metadata(facts: DatasetFacts) -> dict[str, Any]:
         "license": facts.license,
         "size_categories": _size_category(sum(facts.splits.values())),
         "task_categories": [task for column, task in tasks.items() if column in facts.columns] or None,
+        "task_ids": ["multi-label-image-classification"] if several else None,
         "tags": list(_TAGS),
         "configs": [config],
         "encryption": _settings(facts.encryption) | ({"key_id": facts.key_id} if facts.key_id else {}),
