@@ -207,14 +207,17 @@ def walking(place: Path, count: int = 10_000) -> float:
 
 def measure(args: argparse.Namespace, place: Path, told: dict[str, Any]) -> Iterator[None]:
     """Fill in what is measured, step by step."""
+    if args.only == "alone":
+        told["walk"], told["alone"] = walking(place / "walked"), alone(place)
+        yield
+        return
     files = source_files(args.data_dir, args.rows)
     few = max(_DECODED, args.rows // 4)
     if args.only in (None, "steps"):
         told["steps"] = steps(files[: args.images])
         yield
-    if args.only in (None, "alone"):
-        told["walk"] = walking(place / "walked")
-        told["alone"] = alone(place)
+    if args.only is None:
+        told["walk"], told["alone"] = walking(place / "walked"), alone(place)
         yield
     told |= {"rows": {"few": few, "all": args.rows}, "runs": told.get("runs", {})}
     for name, count in told["rows"].items():
