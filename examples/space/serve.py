@@ -2,25 +2,25 @@
 
     python examples/space/serve.py outputs/space outputs/quickstart/pevit
 
-It prints the address. What the page POSTs to /predict is answered as by the Hub's image-classification API.
-It is for a look: no access control, no encryption in transit, loopback only.
+It prints the address. What the page POSTs to /predict is answered as by the Hub's image-classification API,
+by the handler of `examples/endpoint`, which refuses plain pictures. It is for a look: no access control, no
+encryption in transit, loopback only.
 """
 
 import argparse
 import functools
-import io
 import json
+import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
-from transformers import pipeline
-
 import hipmr_hf  # noqa: F401  with it, transformers knows PEViT
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "endpoint"))
+from handler import MOST_BYTES, EndpointHandler
+
 ENDPOINT = "/predict"
-MOST_BYTES = 2**25
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -36,11 +36,8 @@ class Handler(SimpleHTTPRequestHandler):
             self.answer(404, {"error": f"POST a picture of at most {MOST_BYTES} bytes to {ENDPOINT}"})
             return
         try:
-            picture = PIL.Image.open(io.BytesIO(self.rfile.read(size)), formats=["PNG", "WEBP"]).convert(
-                "RGB"
-            )
-            self.answer(200, self.classify(picture))
-        except (OSError, ValueError) as error:  # no picture, or one that was not encrypted for this model
+            self.answer(200, self.classify({"inputs": self.rfile.read(size)}))
+        except ValueError as error:  # no picture, a plain one, or one that was not encrypted for this model
             self.answer(400, {"error": str(error)})
 
     def answer(self, code: int, said: Any) -> None:
@@ -60,7 +57,7 @@ Handler.extensions_map |= {".mjs": "text/javascript", ".js": "text/javascript", 
 
 def server(page: Path, checkpoint: Path, port: int = 0) -> ThreadingHTTPServer:
     """A server on loopback; port 0 takes a free one."""
-    classify = pipeline("image-classification", model=str(checkpoint))
+    classify = EndpointHandler(str(checkpoint))
     handler = functools.partial(Handler, directory=str(page), classify=classify)
     return ThreadingHTTPServer(("127.0.0.1", port), handler)
 

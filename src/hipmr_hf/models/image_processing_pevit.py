@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_utils import BatchFeature
-from transformers.image_utils import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, ImageInput
+from transformers.image_utils import (
+    IMAGENET_STANDARD_MEAN,
+    IMAGENET_STANDARD_STD,
+    ImageInput,
+    make_flat_list_of_images,
+)
 from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType, is_torch_available, logging
 
@@ -214,15 +219,41 @@ class PEViTImageProcessorPil(PilBackend):
             for found, logits in both
         ]
 
+    def looks_plain(self, images: ImageInput) -> bool:
+        """Tell whether pictures look plain: their patches continue each other across all borders.
+
+        A server can refuse such pictures. Most plain photographs are told, and not all: noise, flat pictures
+        and patches below 4 pixels tell nothing and pass.
+
+        Args:
+            images: One image or a list, as the processor takes them, in whole patches.
+
+        Returns:
+            `True` if those of the first eight that can be told all look plain.
+
+        >>> ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None], (64, 64, 3))
+        >>> PEViTImageProcessorPil(patch_size=16).looks_plain(ramp)
+        True
+        """
+        pictures = make_flat_list_of_images(images)[:_LOOKED_AT]
+        return _look_plain(
+            [self.process_image(picture, do_convert_rgb=self.do_convert_rgb) for picture in pictures],
+            self.patch_size,
+        )
+
     def _warn_of_plain_pictures(self, images: list[np.ndarray], patch_size: int) -> None:
-        ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]
-        told = [ratio for ratio in ratios if ratio is not None]
-        if told and max(told) < _PLAIN_RATIO:
+        if _look_plain(images, patch_size):
             logger.warning_once(
                 "A picture may be plain: its patches continue each other. The model's answers to plain "
                 "pictures are wrong, and whoever runs the model has been shown the picture. "
                 f"{_HOW_TO_ENCRYPT}"
             )
+
+
+def _look_plain(images: Sequence[np.ndarray], patch_size: int) -> bool:
+    ratios = [border_ratio(image, patch_size) for image in images[:_LOOKED_AT]]
+    told = [ratio for ratio in ratios if ratio is not None]
+    return bool(told) and max(told) < _PLAIN_RATIO
 
 
 def _refuse_geometry(kwargs: dict[str, Any]) -> None:
