@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart quickstart-detection demo test quality style docs results benchmark soak fuzz checkpoints clean
+.PHONY: install quickstart quickstart-detection demo demo-page demo-pictures test quality style docs results benchmark soak fuzz checkpoints clean
 
 install: .venv/.installed
 
@@ -22,13 +22,21 @@ quickstart-detection: install
 	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
 
 # The page of sealed upload for the quick start's model, at a printed address of this machine.
-demo: install
-	test -e outputs/quickstart/pevit/config.json || $(MAKE) quickstart
+demo: demo-page
+	$(BIN)/python examples/space/serve.py outputs/space outputs/quickstart/pevit
+
+demo-page: install
+	test -e outputs/quickstart/pevit/README.md || $(MAKE) quickstart
 	rm -rf outputs/space outputs/space_model
 	$(BIN)/hipmr export outputs/quickstart/pevit --output-dir outputs/space_model || \
 		cp -R outputs/quickstart/pevit outputs/space_model  # the page then asks the server alone
-	$(BIN)/python examples/space/build.py outputs/space_model --output_dir outputs/space --endpoint /predict
-	$(BIN)/python examples/space/serve.py outputs/space outputs/quickstart/pevit
+	$(BIN)/python examples/space/build.py outputs/space_model --output_dir outputs/space --endpoint /predict \
+		--name pevit-digits-rs
+
+# What docs/images shows of it: from a dropped JPEG to both predictions, in Chromium.
+demo-pictures: demo-page
+	HIPMR_QUICKSTART=outputs/quickstart HIPMR_PAGE_PICTURES=docs/images \
+		$(BIN)/python -m pytest -q -k dropped_jpeg tests/examples/test_quickstart.py
 
 # Soak and fuzz run here at a small size; their full size has targets of its own.
 test: install

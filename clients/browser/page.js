@@ -27,9 +27,33 @@ async function start() {
   element("ask").parentElement.hidden = !(about.onnx || about.endpoint);
   element("viewers").textContent = about.viewers ?? "";
   element("limits").replaceChildren(...(about.limits ?? []).map((said) => item(said)));
+  showExample(about.example);
+  showFigures(about.figures);
   element("file").disabled = false;
   element("camera").disabled = !navigator.mediaDevices?.getUserMedia;
   say("Ready for a picture.");
+}
+
+/** A picture that everybody may see, attacked when the page was built. */
+function showExample(example) {
+  element("example").hidden = !example;
+  if (!example) return;
+  for (const name of ["plain", "sealed", "attacked"]) {
+    const image = element(`example-${name}`);
+    image.closest("figure").hidden = !example[name];
+    if (example[name]) image.src = example[name];
+  }
+  element("example-said").textContent = example.said;
+}
+
+function showFigures(figures) {
+  element("figures").hidden = !figures;
+  if (!figures) return;
+  element("figures-caption").textContent = `Measured for these settings, the preset ${figures.preset}; all are lower bounds`;
+  for (const row of figures.rows) {
+    const line = element("rows").insertRow();
+    for (const cell of row) line.insertCell().textContent = cell;
+  }
 }
 
 function describe(encryption) {

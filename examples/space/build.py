@@ -6,7 +6,9 @@
 
 CHECKPOINT is a folder of PEViT with its encryption's settings. Where it holds `onnx/model.onnx`, as
 `hipmr export` writes it, the page runs the model itself, with ONNX Runtime from npm; nothing is sent then.
-With --endpoint the page can ask a server that speaks the Hub's image-classification API, and no other.
+With --endpoint the page can ask a server that speaks the Hub's image-classification API, and no other. The
+page shows what an attacker makes of an example under the model's settings: a drawn scene, or --example, a
+picture that everybody who sees the page may see.
 """
 
 import argparse
@@ -14,15 +16,21 @@ import html
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from PIL import Image
+
 from hipmr_hf import Encryption
 from hipmr_hf.hub.limits import what_is_not_protected, what_viewers_see
 from hipmr_hf.layout import SETTINGS_FILE
+
+sys.path.append(str(Path(__file__).resolve().parent))
+from attack import FOLDER, measured_figures, scene, show_what_is_left
 
 PAGE = Path(__file__).resolve().parents[2] / "clients" / "browser"
 PAGE_FILES = ("index.html", "page.css", "page.js", "predict.js", "hipmr.js")
@@ -44,7 +52,8 @@ encryption: the page says what is left in what leaves.
 def what_is_left(encryption: Encryption) -> dict[str, Any]:
     """What a card says of such pictures, for the page: to the eye, and to attackers that were measured."""
     seen = what_viewers_see(encryption)
-    return {"viewers": f"{seen[0].upper()}{seen[1:]}.", "limits": what_is_not_protected(encryption)}
+    said = {"viewers": f"{seen[0].upper()}{seen[1:]}.", "limits": what_is_not_protected(encryption)}
+    return {**said, "figures": measured_figures(encryption)}
 
 
 def fetch_runtime(folder: Path) -> None:
@@ -78,7 +87,14 @@ def allow(page: str, endpoint: str | None) -> str:
     return allowed
 
 
-def build(checkpoint: Path, output: Path, *, name: str, endpoint: str | None = None) -> bool:
+def build(
+    checkpoint: Path,
+    output: Path,
+    *,
+    name: str,
+    endpoint: str | None = None,
+    example: Image.Image | None = None,
+) -> bool:
     """Build the folder; tells whether the page runs the model itself."""
     (output / "model").mkdir(parents=True)
     for file in PAGE_FILES:
@@ -91,8 +107,9 @@ def build(checkpoint: Path, output: Path, *, name: str, endpoint: str | None = N
         shutil.copytree(checkpoint / "onnx", output / "model" / "onnx")
         fetch_runtime(output / "ort")
     encryption = Encryption.from_pretrained(checkpoint)
+    left = {"example": show_what_is_left(encryption, output / FOLDER, example or scene())}
     about = {"name": name, "model": "./model", "endpoint": endpoint, "onnx": in_page}
-    (output / "page.json").write_text(json.dumps(about | what_is_left(encryption), indent=1) + "\n")
+    (output / "page.json").write_text(json.dumps(about | what_is_left(encryption) | left, indent=1) + "\n")
     (output / "README.md").write_text(SPACE_CARD.format(name=name))
     return in_page
 
@@ -104,6 +121,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--endpoint", help="address of a server that classifies what is POSTed to it")
+    parser.add_argument("--example", type=Path, help="a public picture to attack; a drawn scene by default")
     parser.add_argument("--name", help="what the page calls the model; the folder's name by default")
     args = parser.parse_args()
     if missing := [file for file in MODEL_FILES if not (args.checkpoint / file).is_file()]:
@@ -114,7 +132,8 @@ def main() -> None:
     if args.output_dir.exists() and any(args.output_dir.iterdir()):
         parser.error(f"--output_dir: {args.output_dir} is not empty; remove it or name another.")
     name = args.name or args.checkpoint.resolve().name
-    in_page = build(args.checkpoint, args.output_dir, name=name, endpoint=args.endpoint)
+    example = Image.open(args.example) if args.example else None
+    in_page = build(args.checkpoint, args.output_dir, name=name, endpoint=args.endpoint, example=example)
     if not in_page:
         needed = "npm" if (args.checkpoint / ONNX).is_file() else f"{ONNX}, which hipmr export writes"
         print(f"The page does not run the model itself, for there is no {needed}.")

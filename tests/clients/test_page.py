@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import subprocess
 import threading
@@ -13,39 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-import PIL.ImageDraw
 import pytest
 from browsers import Browser, Site
 from client_helpers import CLIENT, load_example, skip_loudly
+from page_helpers import answers_on, sent, text_of
 
-from hipmr_hf import RandomShuffling
+from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.cli import main
+from hipmr_hf.hub.preset_figures import figures_of
 from hipmr_hf.images.reading import read_image
 
 ENCRYPTION = RandomShuffling(
     64, 16, interval=4, sub_patch_grid=2, sub_patch_symmetries=True, patch_normalization=True
 )
 NAME, ARTIST = "john_doe_1967-03-02.jpg", "Jane Doe"
-# Write pictures of the page there, as docs/images has them.
-PICTURES = os.environ.get("HIPMR_PAGE_PICTURES")
-
-
-def landscape() -> PIL.Image.Image:
-    """A drawn scene: it is nobody's photograph."""
-    picture = PIL.Image.new("RGB", (640, 480), (150, 200, 240))
-    draw = PIL.ImageDraw.Draw(picture)
-    draw.ellipse((470, 40, 570, 140), fill=(250, 210, 70))
-    draw.polygon([(0, 330), (180, 150), (330, 330)], fill=(110, 120, 150))
-    draw.polygon([(200, 330), (400, 190), (640, 330)], fill=(90, 100, 130))
-    draw.rectangle((0, 320, 640, 480), fill=(80, 150, 80))
-    draw.rectangle((260, 260, 400, 400), fill=(190, 90, 70))
-    draw.polygon([(240, 260), (330, 190), (420, 260)], fill=(120, 50, 40))
-    draw.rectangle((310, 330, 350, 400), fill=(70, 50, 40))
-    for x in range(20, 240, 55):
-        draw.rectangle((x + 18, 380, x + 26, 430), fill=(100, 70, 40))
-        draw.ellipse((x, 330, x + 44, 390), fill=(40, 110, 50))
-    noise = np.random.default_rng(0).integers(-6, 7, (480, 640, 3))
-    return PIL.Image.fromarray((np.asarray(picture).astype(int) + noise).clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +34,7 @@ def plain(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("plain") / NAME
     exif = PIL.Image.Exif()
     exif[0x013B] = ARTIST
-    landscape().save(path, quality=92, exif=exif, comment=b"ward 12")
+    load_example("space/attack.py").scene().save(path, quality=92, exif=exif, comment=b"ward 12")
     return path
 
 
@@ -129,10 +109,6 @@ def browser(request, site) -> Iterator[Browser]:
     browser.close()
 
 
-def text_of(browser: Browser, selector: str) -> str:
-    return browser.run("return document.querySelector(given).textContent", selector)
-
-
 def open_page(browser: Browser, site: Site, plain: Path, **how) -> None:
     site.requests.clear()
     browser("open", url=f"{site.url}/index.html", **how)
@@ -150,22 +126,6 @@ def page(browser, site, plain) -> Browser:
     return browser
 
 
-def sent(browser: Browser) -> bytes:
-    """What the page offers for download, which is what leaves."""
-    return bytes(
-        browser.run("""
-            const file = await new Promise((resolve) => {
-              const image = document.getElementById("sealed");
-              const canvas = document.createElement("canvas");
-              [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-              canvas.getContext("2d").drawImage(image, 0, 0);
-              resolve(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height));
-            });
-            return Array.from(file.data.filter((_, i) => i % 4 < 3));
-        """)
-    )
-
-
 def test_nothing_leaves_before_the_model_is_asked(page, site, plain):
     assert [request for request in site.requests if request.method != "GET"] == []
     told = b"".join(request.everything() for request in site.requests)
@@ -174,6 +134,53 @@ def test_nothing_leaves_before_the_model_is_asked(page, site, plain):
     assert text_of(page, "#viewers").startswith("Casual viewers")
     assert "jigsaw solver puts back" in text_of(page, "#limits")
     assert "house" not in text_of(page, "#answers")
+
+
+def test_the_page_shows_what_an_attacker_made_of_an_example(page, space):
+    assert re.search(r"solver .* put \d+% of the neighbours", text_of(page, "#example-said"))
+    shown = page.run("""
+        const images = [...document.querySelectorAll("#example img")];
+        await Promise.all(images.map((image) => image.decode()));
+        return images.map((image) => [new URL(image.src).pathname, image.naturalWidth]);
+    """)
+    wide = ENCRYPTION.encrypted_size[1]
+    assert shown == [
+        ["/example/plain.png", 64],
+        ["/example/sealed.png", wide],
+        ["/example/attacked.png", wide],
+    ]
+    assert page.run("return document.getElementById('figures').hidden")  # these settings are no preset
+
+
+def test_figures_of_a_preset_stand_in_a_table(browser, space, site):
+    about = json.loads((space / "page.json").read_text())
+    preset = Encryption.from_preset("classification")
+    about["figures"] = load_example("space/attack.py").measured_figures(preset)
+    site.files["page.json"] = json.dumps(about).encode()
+    try:
+        browser("open", url=f"{site.url}/index.html")
+        browser("wait", body="!document.getElementById('file').disabled")
+        assert "the preset classification" in text_of(browser, "#figures caption")
+        for figure in figures_of("classification").values():
+            assert figure.said in text_of(browser, "#rows") and figure.command in text_of(browser, "#rows")
+    finally:
+        del site.files["page.json"]
+
+
+@pytest.mark.parametrize(
+    ("encryption", "files", "said"),
+    [
+        (MixingUp(image_size=64), ["attacked", "plain", "sealed"], r"Smoothing .* dB PSNR"),
+        (MixingUp(image_size=64, patch_normalization=True), ["plain", "sealed"], r"no attacker is at hand"),
+        (RandomShuffling(64, 16), ["attacked", "plain", "sealed"], r"settings alone put \d+%"),
+    ],
+)
+def test_an_example_is_attacked_as_the_settings_allow(encryption, files, said, tmp_path):
+    attack = load_example("space/attack.py")
+    told = attack.show_what_is_left(encryption, tmp_path / "left", attack.scene())
+    assert re.search(said, told["said"])
+    assert sorted(path.stem for path in (tmp_path / "left").iterdir()) == files
+    assert np.asarray(PIL.Image.open(tmp_path / "left" / "plain.png")).shape == (64, 64, 3)
 
 
 def test_what_leaves_is_the_encrypted_picture_alone_and_is_answered_as_pythons_pipeline_does(
@@ -202,14 +209,6 @@ def test_what_leaves_is_the_encrypted_picture_alone_and_is_answered_as_pythons_p
     expected = classify(PIL.Image.fromarray(pixels))
     assert [label for label, _ in said] == [answer["label"] for answer in expected]
     assert [score for _, score in said] == pytest.approx([answer["score"] for answer in expected], abs=1e-6)
-
-
-def answers_on(page: Browser) -> list[tuple[str, float]]:
-    page("wait", body="document.querySelectorAll('#answers li').length > 0")
-    return page.run("""
-        const lines = [...document.querySelectorAll("#answers li")];
-        return lines.map((line) => [line.firstChild.data, Number(line.dataset.score)]);
-    """)
 
 
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
@@ -318,8 +317,6 @@ def test_it_fits_a_phone_and_is_dark_where_that_is_asked_for(browser, site, plai
         pytest.skip("this Firefox takes no sizes and no colour scheme from its driver")
     open_page(browser, site, plain)
     light = browser.run("return getComputedStyle(document.body).backgroundColor")
-    if PICTURES:
-        browser("picture", path=f"{PICTURES}/sealed_upload.png")
     open_page(browser, site, plain, width=360, height=740, dark=True)
     assert browser.run("return document.documentElement.scrollWidth") <= 360
     assert browser.run("return getComputedStyle(document.body).backgroundColor") != light
@@ -328,8 +325,6 @@ def test_it_fits_a_phone_and_is_dark_where_that_is_asked_for(browser, site, plai
         return buttons.filter((button) => button.offsetHeight < 44).map((button) => button.id);
     """)
     assert small == []
-    if PICTURES:
-        browser("picture", path=f"{PICTURES}/sealed_upload_phone.png")
 
 
 def test_a_page_without_a_model_says_how_to_build_one(browser):
@@ -346,7 +341,7 @@ def test_the_demo_answers_as_the_page_expects_and_refuses_what_is_no_encrypted_p
     serving = load_example("space/serve.py").server(space, checkpoint)
     threading.Thread(target=serving.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{serving.server_port}"
-    sealed = ENCRYPTION(landscape())
+    sealed = ENCRYPTION(load_example("space/attack.py").scene())
     body = io.BytesIO()
     sealed.save(body, "PNG")
     try:

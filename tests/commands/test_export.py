@@ -1,8 +1,16 @@
 """`hipmr export` as a user types it, with real onnxruntime."""
 
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 import torch
-from command_helpers import files_in, only_error, run
+from client_helpers import find_node, skip_loudly
+from command_helpers import files_in, run
+from PIL import Image
 
 pytest.importorskip("onnxscript", reason='needs the extra "export"')
 onnxruntime = pytest.importorskip("onnxruntime", reason='needs the extra "export"')
@@ -20,12 +28,13 @@ from hipmr_hf.models import (  # noqa: E402
 
 SIZES = {
     "hidden_size": 16,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 24,
     "patch_size": 8,
     "initializer_range": 0.2,
 }
+TESTS = Path(__file__).resolve().parent.parent
 MIXING, SHUFFLING = MixingUp(patch_size=16), RandomShuffling(image_size=32, patch_size=8)
 
 
@@ -57,11 +66,31 @@ def saved(name, folder):
     return folder
 
 
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory) -> tuple[Path, Path]:
+    """A checkpoint and its export, which several tests look at: exporting takes longest."""
+    root = tmp_path_factory.mktemp("linear")
+    checkpoint = saved("linear", root / "model")
+    assert run("export", checkpoint, "--output-dir", root / "out") == 0
+    return checkpoint, root / "out"
+
+
+@pytest.fixture
+def written(linear, monkeypatch) -> Path:
+    """The checkpoint; what torch would write of it again is taken from its export."""
+    file = linear[1] / "onnx" / "model.onnx"
+    monkeypatch.setattr(onnx_export, "_write", lambda model, outputs, pixels, path: shutil.copy(file, path))
+    return linear[0]
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_an_export_gives_what_torch_gives_at_any_size(name, tmp_path, capsys):
-    checkpoint, out = saved(name, tmp_path / "model"), tmp_path / "out"
-    assert run("export", checkpoint, "--output-dir", out) == 0
-    assert "largest difference from torch" in capsys.readouterr().out
+def test_an_export_gives_what_torch_gives_at_any_size(name, tmp_path, capsys, request):
+    if name == "linear":
+        checkpoint, out = request.getfixturevalue("linear")
+    else:
+        checkpoint, out = saved(name, tmp_path / "model"), tmp_path / "out"
+        assert run("export", checkpoint, "--output-dir", out) == 0
+        assert "largest difference from torch" in capsys.readouterr().out
     copied = ["README.md", "config.json", "encryption_config.json"]
     assert files_in(out) == [*copied, "onnx/model.onnx", "preprocessor_config.json"]
     assert Encryption.from_pretrained(out) == MODELS[name][1]
@@ -78,24 +107,68 @@ def test_an_export_gives_what_torch_gives_at_any_size(name, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("dtype", "file"), [("fp16", "model_fp16.onnx"), ("int8", "model_quantized.onnx")])
-def test_fewer_bits_are_near(dtype, file, tmp_path):
+def test_fewer_bits_are_near(dtype, file, written, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
-    report = onnx_export.export_onnx(saved("linear", tmp_path / "model"), folder, dtype=dtype)
+    report = onnx_export.export_onnx(written, folder, dtype=dtype)
     assert report.file == f"onnx/{file}" and 0 < report.difference < 0.1
     assert files_in(folder / "onnx") == [file]
 
 
-def test_a_file_that_differs_is_refused_and_nothing_stays(tmp_path, monkeypatch, capsys):
+def test_a_file_that_differs_is_refused_and_nothing_stays(written, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(onnx_export, "LIMIT", -1.0)
-    checkpoint = saved("linear", tmp_path / "model")
-    capsys.readouterr()
-    assert run("export", checkpoint, "--output-dir", tmp_path / "out") == 2
+    assert run("export", written, "--output-dir", tmp_path / "out") == 2
     assert "differ from torch's" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["model"]
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
 
 
-def test_another_model_is_refused_in_one_line(tmp_path, capsys):
-    (tmp_path / "model").mkdir()
-    assert run("export", tmp_path / "model", "--output-dir", tmp_path / "out") == 2
-    assert "holds none, expected one of PEViTForImageClassification" in only_error(capsys)
+# What others read
+
+
+def encrypted_pixels(checkpoint: Path) -> torch.Tensor:
+    """A picture as the model takes it: drawn, encrypted, and through its processor."""
+    picture = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    sealed = Encryption.from_pretrained(checkpoint)(picture)
+    processor = PEViTImageProcessorPil.from_pretrained(checkpoint)
+    return processor(sealed, return_tensors="pt")["pixel_values"]
+
+
+def test_transformers_js_gives_torchs_logits_without_the_network(linear, record_property):
+    node, place = find_node(), TESTS / "transformers_js"
+    if not (place / "node_modules").exists():
+        skip_loudly(
+            "transformers.js is not installed, so exports were NOT tried with it; "
+            "`npm --prefix tests/transformers_js install --ignore-scripts` takes 474 MB"
+        )
+    checkpoint, out = linear
+    pixels = encrypted_pixels(checkpoint)
+    with torch.no_grad():
+        ours = onnx_export._load(checkpoint)(pixel_values=pixels).logits
+    asked = json.dumps({"data": pixels.flatten().tolist(), "dims": list(pixels.shape)})
+    command = [node, str(place / "logits.mjs"), str(out), "fp32"]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["model_type"] == "pevit" and told["dims"] == list(ours.shape)
+    theirs = torch.tensor(told["logits"]).reshape(ours.shape)
+    record_property("figure", f"transformers.js: {(theirs - ours).abs().max():.1e} away from torch's logits")
+    torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=0)
+
+
+def test_tritons_configuration_names_what_the_export_has(linear):
+    page = (TESTS.parent / "docs" / "client.md").read_text()
+    config = re.search(r"^```\n(name: \"pevit\".*?)^```", page, re.DOTALL | re.MULTILINE)[1]
+    told = {
+        kind: (name, data_type, dims.split(", "))
+        for kind, name, data_type, dims in re.findall(
+            r'(input|output) \{ name: "(\w+)" data_type: (\w+) dims: \[ (.*?) \]', config
+        )
+    }
+    session = onnxruntime.InferenceSession(linear[1] / "onnx" / "model.onnx")
+    for kind, (theirs,) in (("input", session.get_inputs()), ("output", session.get_outputs())):
+        name, data_type, dims = told[kind]
+        assert name == theirs.name and data_type == "TYPE_FP32" and theirs.type == "tensor(float)"
+        # The batch is not told, where max_batch_size is; what is dynamic is -1, and labels are 10 there.
+        sides = [side if isinstance(side, int) else -1 for side in theirs.shape[1:]]
+        assert [int(side) for side in dims] == (sides if kind == "input" else [10])
+        assert len(dims) == len(sides)

@@ -5,7 +5,8 @@ import puppeteer from "puppeteer-core";
 
 const [browserName, executablePath] = process.argv.slice(2);
 const args = browserName === "chromium" ? ["--no-sandbox", "--disable-dev-shm-usage"] : [];
-const browser = await puppeteer.launch({ browser: browserName === "firefox" ? "firefox" : "chrome", executablePath, args });
+const timeout = 240_000, kind = browserName === "firefox" ? "firefox" : "chrome"; // machines may be busy
+const browser = await puppeteer.launch({ browser: kind, executablePath, args, timeout, protocolTimeout: timeout });
 const AsyncFunction = (async () => {}).constructor;
 let page, said = [], asked = [];
 
@@ -21,14 +22,14 @@ const calls = {
     page.on("pageerror", (error) => said.push(String(error)));
     if (browserName === "chromium") await page.setViewport({ width, height }); // Debian's Firefox does not know it
     if (dark) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
-    await page.goto(url);
+    await page.goto(url, { timeout });
   },
   // The body of an async function of `given`.
   run: ({ body, given }) => page.evaluate(new AsyncFunction("given", body), given),
   upload: async ({ selector, path }) => (await page.$(selector)).uploadFile(path),
   press: ({ key }) => page.keyboard.press(key),
   // Until an expression holds; the driver's own way of waiting is refused by a strict policy.
-  async wait({ body, seconds = 30 }) {
+  async wait({ body, seconds = 120 }) {
     for (const end = Date.now() + 1000 * seconds; Date.now() < end; ) {
       if (await page.evaluate(new AsyncFunction(`return ${body}`))) return;
       await new Promise((resolve) => setTimeout(resolve, 30));
