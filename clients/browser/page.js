@@ -58,7 +58,7 @@ function showFigures(figures) {
 
 function describe(encryption) {
   const { format_version: _, strategy, ...settings } = encryption.toDict();
-  const told = Object.entries(settings).filter(([, value]) => value); // what is off or 0 is left out
+  const told = Object.entries(settings).filter(([name, value]) => value && !(name === "sub_patch_grid" && value === 1)); // what is off is left out
   const words = told.map(([name, value]) => name.replaceAll("_", " ") + (value === true ? "" : ` ${JSON.stringify(value)}`));
   return [strategy === "rs" ? "random shuffling" : "mixing-up", ...words].join(", ");
 }

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from hipmr_hf import Encryption
+from hipmr_hf.encryption.weaknesses import weaknesses
 from hipmr_hf.hub.limits import what_is_not_protected, what_viewers_see
 from hipmr_hf.layout import SETTINGS_FILE
 
@@ -52,8 +53,12 @@ encryption: the page says what is left in what leaves.
 def what_is_left(encryption: Encryption) -> dict[str, Any]:
     """What a card says of such pictures, for the page: to the eye, and to attackers that were measured."""
     seen = what_viewers_see(encryption)
-    said = {"viewers": f"{seen[0].upper()}{seen[1:]}.", "limits": what_is_not_protected(encryption)}
-    return {**said, "figures": measured_figures(encryption)}
+    weak = [f"These settings hide next to nothing: {weakness}." for weakness in weaknesses(encryption)]
+    return {
+        "viewers": f"{seen[0].upper()}{seen[1:]}." if not weak else "",
+        "limits": [*weak, *what_is_not_protected(encryption)],
+        "figures": measured_figures(encryption),
+    }
 
 
 def fetch_runtime(folder: Path) -> None:

@@ -104,7 +104,7 @@ def test_the_demo_goes_from_a_dropped_jpeg_to_what_pythons_pipeline_says(demo, q
     """In the page and through the endpoint: on the very pixels that left, and on Python's own sealed ones."""
     browser = Browser("chromium")
     try:
-        browser("open", url=f"{demo}index.html", width=1000, height=800)
+        browser("open", url=f"{demo}index.html", width=1000, height=920)
         browser("wait", body="!document.getElementById('file').disabled")
         drop(browser, photograph)
         if PICTURES:
