@@ -19,6 +19,7 @@ from page_helpers import answers_on, sent, text_of
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.cli import main
+from hipmr_hf.hub.limits import what_is_not_protected
 from hipmr_hf.hub.preset_figures import figures_of
 from hipmr_hf.images.reading import read_image
 
@@ -132,7 +133,7 @@ def test_nothing_leaves_before_the_model_is_asked(page, site, plain):
     assert NAME.encode() not in told and ARTIST.encode() not in told
     assert text_of(page, "#status") == "Encrypted. Nothing has been sent."
     assert text_of(page, "#viewers").startswith("Casual viewers")
-    assert "jigsaw solver puts back" in text_of(page, "#limits")
+    assert what_is_not_protected(ENCRYPTION)[0] in text_of(page, "#limits")
     assert "house" not in text_of(page, "#answers")
 
 
