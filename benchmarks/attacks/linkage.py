@@ -69,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__, results=MARK, report="render docs/linkage.md")
     parser.add_argument("--queries", type=int, default=300, help="EuroSAT tiles whose class is asked for")
     parser.add_argument("--gallery", type=int, default=1000, help="EuroSAT tiles of known class")
-    parser.add_argument("--people", action="store_true", help="only people, beside what is stored")
+    parser.add_argument("--people", action="store_true", help="only people, those that are not stored")
     return parser.parse_args()
 
 
@@ -189,13 +189,15 @@ def measure(args: argparse.Namespace) -> dict:
     gallery, known = eurosat(args.data_dir, "train_6k", args.gallery)
     records += compare("same class", queries, gallery, asked, known)
     shared = share_a_permutation(gallery)
-    return {"linked": records, "shared_permutation": shared, "people": link_people(args.data_dir)}
+    return {"linked": records, "shared_permutation": shared, "people": list(link_people(args.data_dir))[-1]}
 
 
 def main() -> None:
     args = parse_arguments()
     if args.people:
-        save_results(args.results, load_results(args.results) | {"people": link_people(args.data_dir)})
+        stored = load_results(args.results)
+        for records in link_people(args.data_dir, stored.get("people", [])):
+            save_results(args.results, stored | {"people": records})
     elif not args.report:
         command = f"python benchmarks/attacks/linkage.py --queries {args.queries} --gallery {args.gallery}"
         save_results(args.results, {"command": command} | measure(args))

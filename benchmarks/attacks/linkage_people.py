@@ -1,6 +1,7 @@
 """People found through encrypted pictures of them, for `linkage.py`: five are known, five asked for."""
 
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,22 @@ def settings() -> dict[str, Encryption]:
     }
 
 
-def link_people(data_dir: Path) -> list[dict]:
-    """Learn 40 people from five encrypted portraits each, and ask for five others: a record a setting."""
+def link_people(data_dir: Path, done: Sequence[dict] = ()) -> Iterator[list[dict]]:
+    """Learn 40 people from five encrypted portraits each, and ask for five others: a record a setting.
+
+    Args:
+        data_dir: where the portraits lie.
+        done: records of an earlier run, which are taken over.
+
+    Yields:
+        All records so far, whenever there is another one.
+    """
     plain, people = portraits(data_dir), np.repeat(np.arange(PEOPLE), PICTURES)
     known = np.arange(len(plain)) % PICTURES < LABELLED
-    records = []
+    records = list(done)
     for name, encryption in settings().items():
+        if name in {record["setting"] for record in records}:
+            continue
         started, encrypted = time.process_time(), encryption.encrypt_batch(plain)
         result = link_labelled(
             encrypted[known], people[known], encrypted[~known], people[~known], encryption=encryption
@@ -40,4 +51,4 @@ def link_people(data_dir: Path) -> list[dict]:
         record = {"setting": name, "queries": len(result.found), "top1": result.top1, "by": result.by}
         records.append(record | {"each": result.each, "chance": result.chance, "cpu_seconds": seconds})
         print(f"{name}: {result.top1:.3f} by {result.by}", flush=True)
-    return records
+        yield list(records)

@@ -87,6 +87,7 @@ def test_settings_come_from_files_and_the_card_of_a_dataset(images, tmp_path, ca
     assert text.count("## Attacks tried on it") == 1 and text.endswith("My own words.\n")
     assert text.index("**Grade F**") < text.index("| a jigsaw solver") < text.index("## What this does not")
     assert "adding up" not in text and str(tmp_path) not in text
+    assert text.count(" Not looked for: ") == 1 and "scenes (no backbone was named" in text
     settings = ("--settings", encrypted / "encryption_config.json", "--settings", encrypted)
     assert run("audit", images, "--output-dir", tmp_path / "c", *settings, *SMALL) == 0
     names = [audit["name"] for audit in report_in(tmp_path / "c")["settings"]]

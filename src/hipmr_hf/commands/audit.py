@@ -165,6 +165,10 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
     effort = effort_of(options.effort, options.num_images)
     if options.attacker_images is not None and not effort.training_seconds:
         raise InputValueError("--attacker-images: quick effort trains no attacker; add --effort full.")
+    if options.backbone is not None:
+        from ..recognisers.scenes import check_backbone
+
+        check_backbone(options.backbone)
     settings = _settings(options)
     columns = {"image_column": options.image_column, "label_column": options.label_column}
     own = options.attacker_images is None

@@ -30,14 +30,10 @@ class SceneDescriber:
     """
 
     def __init__(self, folder: str | Path, *, side: int = 224) -> None:
+        check_backbone(folder)
         with needs_extra("describing scenes", "torch"):
             import torch
             from transformers import AutoModel
-        if not (Path(folder) / "config.json").is_file():
-            raise MissingFileError(
-                f"backbone: there is no config.json in {folder}; name the folder of a checkpoint of "
-                "transformers, such as DINOv2."
-            )
         self._torch, self._side = torch, side
         self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
         if self._model.main_input_name != "pixel_values":
@@ -74,6 +70,19 @@ class SceneDescriber:
             parts = tokens[:, 0], tokens[:, 1:].mean(dim=1)
             features = self._torch.cat([part / part.norm(dim=1, keepdim=True) for part in parts], dim=1)
         return (features / features.norm(dim=1, keepdim=True)).numpy()
+
+
+def check_backbone(folder: str | Path) -> None:
+    """Refuse a folder without a checkpoint, before any work.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no checkpoint in it.
+    """
+    if not (Path(folder) / "config.json").is_file():
+        raise MissingFileError(
+            f"backbone: there is no config.json in {folder}; name the folder of a checkpoint of transformers, "
+            "such as DINOv2."
+        )
 
 
 def _normalization(folder: Path) -> tuple[np.ndarray, np.ndarray]:
