@@ -80,8 +80,8 @@ def check_backbone(folder: str | Path) -> None:
     """
     if not (Path(folder) / "config.json").is_file():
         raise MissingFileError(
-            f"backbone: there is no config.json in {folder}; name the folder of a checkpoint of transformers, "
-            "such as DINOv2."
+            f"backbone: there is no config.json in {folder}; name the folder of a checkpoint of "
+            "transformers, such as DINOv2."
         )
 
 
