@@ -8,6 +8,7 @@ from .settings_arguments import add_settings, given_settings, settings_from
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
+    from ..privacy_report.membership import MembershipRecord
     from ..privacy_report.results import AuditReport, SettingsAudit
 
 EPILOG = """\
@@ -16,6 +17,7 @@ examples:
   hipmr audit my_pictures --card encrypted --output-dir report
   hipmr audit my_pictures --preset strongest --output-dir report
   hipmr audit my_pictures --sweep --effort full --output-dir report
+  hipmr audit encrypted --checkpoint pevit --shadows shadows --output-dir report
 
 More: docs/audit.md"""
 
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(settings)
     _add_data(parser.add_argument_group("data"))
+    _add_checkpoints(parser.add_argument_group("trained models"))
     _add_moved(parser)
 
 
@@ -96,6 +99,27 @@ def _add_data(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def _add_checkpoints(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--checkpoint",
+        metavar="PATH_OR_REPO",
+        action="append",
+        default=[],
+        help="A classifier that was trained on the encrypted dataset (SOURCE, or --card): does it tell its "
+        "training rows? Several times for several, such as with and without differential privacy.",
+    )
+    group.add_argument(
+        "--shadows",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="Folder of shadow models of that checkpoint, as examples/train_shadow_models.py makes them; one "
+        "for each --checkpoint, in order.",
+    )
+    group.add_argument("--train-split", default="train", metavar="NAME", help="Members. Default: train.")
+    group.add_argument("--eval-split", default="test", metavar="NAME", help="Others. Default: test.")
+
+
 def _add_moved(parser: argparse.ArgumentParser) -> None:
     """Know the flags of the search for leaks, which has become a command, so as to say where it went."""
     parser.add_argument("--leaks", action="append_const", const="", help=argparse.SUPPRESS)
@@ -118,8 +142,11 @@ def run(options: argparse.Namespace) -> int:
         raise InputValueError("--output-dir: got none; name a new folder for the report.")
     check_is_free(Path(options.output_dir))
     encryption = _settings_of_encrypted(options.source)
+    membership = _audit_checkpoints(options, encrypted=encryption is not None)
     report = _audit_plain(options) if encryption is None else _audit_encrypted(options, encryption)
+    report = report.with_membership(membership)
     folder = report.save(options.output_dir)
+    print(*(f"Membership: {record.sentence}" for record in membership), sep="\n", end="\n" * bool(membership))
     print(*(line for audit in report.settings for line in _told(audit)), sep="\n")
     if report.measured and not report.effort.training_seconds:
         print("No attacker was trained, and those find more: --effort full.")
@@ -132,6 +159,30 @@ def run(options: argparse.Namespace) -> int:
 
         print(f"Card: {update_card(report, options.card)}")
     return 0
+
+
+def _audit_checkpoints(options: argparse.Namespace, *, encrypted: bool) -> "list[MembershipRecord]":
+    if len(options.checkpoint) != len(options.shadows):
+        raise InputValueError(
+            f"--checkpoint: got {len(options.checkpoint)}, and {len(options.shadows)} times --shadows; each "
+            "checkpoint needs shadow models of its own, which examples/train_shadow_models.py trains."
+        )
+    if not options.checkpoint:
+        return []
+    dataset = options.source[0] if encrypted else options.card
+    if dataset is None:
+        raise InputValueError(
+            "--checkpoint: rows of the encrypted dataset are asked about; give it as SOURCE, or with --card."
+        )
+    check_extra("--checkpoint", "torch", "torch", "transformers")
+    from ..privacy_report.membership import audit_checkpoint
+
+    splits = {"train_split": options.train_split, "eval_split": options.eval_split}
+    label = options.label_column or "label"
+    return [
+        audit_checkpoint(*pair, dataset, label_column=label, seed=options.seed, **splits)
+        for pair in zip(options.checkpoint, options.shadows, strict=True)
+    ]
 
 
 def _told(audit: "SettingsAudit") -> list[str]:

@@ -1,7 +1,8 @@
 """Who can learn what: holders by what is worth protecting, each cell measured, by design, or not measured.
 
-Membership was measured once, by `benchmarks/attacks/membership.py` on EuroSAT; a test keeps the figures equal
-to its results. All other figures are the audit's own.
+Membership is measured where the audit was given a checkpoint and its shadow models. Else the cell has what
+`benchmarks/attacks/membership.py` measured once on EuroSAT; a test keeps the figures equal to its results.
+All other figures are the audit's own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from .records import GRADIENT, LINK, ORDER, PICTURE, AttackRecord
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
+    from .membership import MembershipRecord
 
 ASSETS = ("scene", "faces", "words", "identity", "membership", "labels")
 NOT_MEASURED = "not measured"
@@ -25,7 +27,9 @@ MEMBERSHIP: dict[str, tuple[float, float]] = {
 }
 
 
-def who_can_learn_what(encryption: Encryption, records: Sequence[AttackRecord]) -> list[dict[str, str]]:
+def who_can_learn_what(
+    encryption: Encryption, records: Sequence[AttackRecord], membership: Sequence[MembershipRecord] = ()
+) -> list[dict[str, str]]:
     """List for each holder what it can learn of each asset.
 
     The public holds the published encrypted dataset; the builder that, and all of a training; the server a
@@ -35,6 +39,7 @@ def who_can_learn_what(encryption: Encryption, records: Sequence[AttackRecord]) 
     Args:
         encryption: the setting.
         records: of the audit.
+        membership: of the checkpoints that were audited.
 
     Returns:
         Rows with the texts "holder" and those of `ASSETS`: "measured: ...", "by design: ..." or "not
@@ -58,8 +63,8 @@ def who_can_learn_what(encryption: Encryption, records: Sequence[AttackRecord]) 
     rows = [
         ("public", images | {"membership": _in_the_dataset(records), "labels": _PUBLISHED}),
         ("builder", training | {"membership": _KNOWS_ITS_ROWS, "labels": _PUBLISHED}),
-        ("server", images | {"membership": _membership(), "labels": _ANSWERS}),
-        ("client", _client()),
+        ("server", images | {"membership": _membership(membership), "labels": _ANSWERS}),
+        ("client", _client(membership)),
         ("key holder", _key_holder(encryption, images)),
     ]
     return [{"holder": holder, **{asset: cells[asset] for asset in ASSETS}} for holder, cells in rows]
@@ -71,11 +76,11 @@ _ANSWERS = "by design: it sees its own answers"
 _OWN = "by design: its own pictures only"
 
 
-def _client() -> dict[str, str]:
+def _client(membership: Sequence[MembershipRecord]) -> dict[str, str]:
     others = f"{_OWN}; what the model gives away of others' was {NOT_MEASURED}"
     return {
         **dict.fromkeys(("scene", "faces", "words", "identity"), others),
-        "membership": _membership(),
+        "membership": _membership(membership),
         "labels": "by design: the names of the classes, and the answers that it gets",
     }
 
@@ -100,7 +105,9 @@ def _in_the_dataset(records: Sequence[AttackRecord]) -> str:
     return f"measured: whether a candidate is in the dataset: {said(found[0])}" if found else NOT_MEASURED
 
 
-def _membership() -> str:
+def _membership(membership: Sequence[MembershipRecord]) -> str:
+    if membership:
+        return f"measured: {'; '.join(record.sentence for record in membership)}"
     told = "; ".join(
         f"{name}: {found:.1%} of the members found at 1% false positives, area {area:.2f} (chance 0.50)"
         for name, (found, area) in MEMBERSHIP.items()

@@ -19,6 +19,7 @@ from .versions import versions
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
     from .controls import Control
+    from .membership import MembershipRecord
 
 FORMAT_VERSION = 1
 
@@ -35,6 +36,7 @@ class SettingsAudit:
         grade: None where nothing was measured.
         sheet: uint8 (height, width, 3), the contact sheet.
         cpu_seconds: processor time of this setting, trainings included.
+        membership: what was found of the checkpoints that were audited with it.
     """
 
     encryption: Encryption
@@ -44,6 +46,7 @@ class SettingsAudit:
     grade: Grade | None
     sheet: np.ndarray
     cpu_seconds: float
+    membership: Sequence[MembershipRecord] = ()
 
     @property
     def name(self) -> str:
@@ -85,7 +88,7 @@ class SettingsAudit:
             "advice": self.advice,
             "known": self.known,
             "who_can_do_what": who_can_do_what(self.encryption, self.records),
-            "who_can_learn_what": who_can_learn_what(self.encryption, self.records),
+            "who_can_learn_what": who_can_learn_what(self.encryption, self.records, self.membership),
             "cpu_seconds": self.cpu_seconds,
         }
 
@@ -120,6 +123,11 @@ class AuditReport:
         """Whether the audit's own checks came out as expected."""
         return all(control.passed for control in self.controls)
 
+    def with_membership(self, records: Sequence[MembershipRecord]) -> AuditReport:
+        """Add what was found of trained checkpoints to the report, and to its table of holders."""
+        audits = [dataclasses.replace(audit, membership=tuple(records)) for audit in self.settings]
+        return dataclasses.replace(self, settings=audits)
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values: what `report.json` holds."""
         values = {
@@ -135,6 +143,7 @@ class AuditReport:
             "thresholds": THRESHOLDS,
             "way": WAY,
             "settings": [audit.to_dict() for audit in self.settings],
+            "membership": [record.to_dict() for record in self.settings[0].membership],
             "wall_seconds": self.wall_seconds,
             "cpu_seconds": self.cpu_seconds,
         }
