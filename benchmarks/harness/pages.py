@@ -16,6 +16,7 @@ PAGES = {
     "bccd_detection": "docs/results.md",
     "pretrained": "docs/results.md",
     "digit_masks": "docs/results.md",
+    "pretraining": "docs/results.md",
     "jigsaw_attack": "docs/attacks.md",
     "neighbour_attack": "docs/attacks.md",
     "trained_attacks": "docs/attacks.md",

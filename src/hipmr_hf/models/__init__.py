@@ -28,6 +28,7 @@ if is_torch_available():
         AutoModel,
         AutoModelForImageClassification,
         AutoModelForObjectDetection,
+        AutoModelForPreTraining,
         AutoModelForSemanticSegmentation,
     )
 
@@ -38,11 +39,13 @@ if is_torch_available():
         PEViTPreTrainedModel,
     )
     from .modeling_peyolos import PEYolosForObjectDetection, PEYolosModel, PEYolosPreTrainedModel
+    from .pretraining_pevit import PEViTForPreTraining
     from .segmentation_pevit import PEViTForSemanticSegmentation
 
     __all__ += [
         "PEViTForImageClassification",
         "PEViTForImageClassificationWithTeacher",
+        "PEViTForPreTraining",
         "PEViTForSemanticSegmentation",
         "PEViTModel",
         "PEViTPreTrainedModel",
@@ -56,10 +59,12 @@ if is_torch_available():
     AutoModelForImageClassification.register(
         PEViTConfig, (PEViTForImageClassification, PEViTForImageClassificationWithTeacher), exist_ok=True
     )
+    AutoModelForPreTraining.register(PEViTConfig, PEViTForPreTraining, exist_ok=True)
     AutoModelForSemanticSegmentation.register(PEViTConfig, PEViTForSemanticSegmentation, exist_ok=True)
     PEViTModel.register_for_auto_class("AutoModel")
     PEViTForImageClassification.register_for_auto_class("AutoModelForImageClassification")
     PEViTForImageClassificationWithTeacher.register_for_auto_class("AutoModelForImageClassification")
+    PEViTForPreTraining.register_for_auto_class("AutoModelForPreTraining")
     PEViTForSemanticSegmentation.register_for_auto_class("AutoModelForSemanticSegmentation")
 
     AutoModel.register(PEYolosConfig, PEYolosModel, exist_ok=True)

@@ -64,6 +64,8 @@ class PEViTConfig(PreTrainedConfig):
         regression_std (`list[float]`, *optional*): The standard deviation of each, above 0; both or none.
         decoder_hidden_size (`int`, defaults to 32): Features of every pixel in the head of
             [`PEViTForSemanticSegmentation`].
+        foreign_patch_rate (`float`, defaults to 0.25): Share of the patches, between 0 and 1, that
+            [`PEViTForPreTraining`] takes from another image.
         semantic_loss_ignore_index (`int`, defaults to 255): Pixels of this class id count for nothing in the
             loss of [`PEViTForSemanticSegmentation`].
 
@@ -114,6 +116,7 @@ class PEViTConfig(PreTrainedConfig):
     regression_mean: list[float] | None = None
     regression_std: list[float] | None = None
     decoder_hidden_size: int = 32
+    foreign_patch_rate: float = 0.25
     semantic_loss_ignore_index: int = 255
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -187,6 +190,10 @@ class PEViTConfig(PreTrainedConfig):
         for name in names:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 0 and below 1, got {getattr(self, name)}.")
+        if not 0 < self.foreign_patch_rate < 1:
+            raise ValueError(
+                f"`foreign_patch_rate` must be above 0 and below 1, got {self.foreign_patch_rate}."
+            )
         if not 0 <= self.distillation_alpha <= 1:
             raise ValueError(f"`distillation_alpha` must be between 0 and 1, got {self.distillation_alpha}.")
         for name in ("distillation_tau", "layer_norm_eps", "initializer_range"):

@@ -1,0 +1,72 @@
+import pytest
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoModelForPreTraining
+
+from hipmr_hf import PEViTConfig, PEViTForImageClassification, PEViTForPreTraining
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 4}
+
+
+def build(**overrides) -> PEViTForPreTraining:
+    torch.manual_seed(0)
+    return PEViTForPreTraining(PEViTConfig(**{**SMALL, **overrides}))
+
+
+def test_foreign_patches_are_those_of_the_next_image_and_all_others_stay():
+    model = build().eval()
+    seen = []
+    model.pevit.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    pixels = torch.stack([torch.full((3, 8, 12), float(i)) for i in range(3)])
+    foreign = torch.zeros(3, 6, dtype=torch.bool)
+    foreign[0, 4] = foreign[2, 0] = True
+    model(pixels, foreign_patches=foreign)
+    (mixed,) = seen
+    assert (mixed[0, :, 4:8, 4:8] == 1).all() and (mixed[2, :, :4, :4] == 0).all()
+    assert (mixed != pixels).sum() == 2 * 3 * 16
+
+
+@pytest.mark.parametrize("patch_embedding", ["linear", "invariant"])
+def test_patches_in_another_order_get_the_same_answers_in_that_order(patch_embedding):
+    model = build(patch_embedding=patch_embedding, position_encoding="reference").double().eval()
+    pixels, foreign = torch.rand(2, 3, 4, 24).double(), torch.rand(2, 6) < 0.4
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    shuffled = pixels.unflatten(3, (6, 4))[:, :, :, order].flatten(3)
+    first = model(pixels, foreign_patches=foreign)
+    second = model(shuffled, foreign_patches=foreign[:, order])
+    torch.testing.assert_close(first.logits[:, order], second.logits)
+    torch.testing.assert_close(first.loss, second.loss)
+
+
+def test_it_learns_what_belongs_together_and_starts_a_classifier(tmp_path):
+    """Each image has patches of one colour of its own; the few that do not fit are told after some steps."""
+    model = build()
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for _ in range(80):
+        colours = torch.rand(16, 3, 1, 1).expand(-1, -1, 16, 16) * 2 - 1
+        loss = model(colours).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    told = model.eval()(torch.rand(64, 3, 1, 1).expand(-1, -1, 16, 16) * 2 - 1)
+    right = ((told.logits > 0) == told.foreign_patches).float().mean()
+    assert right > 0.85  # 0.75 for whoever finds none
+    model.save_pretrained(tmp_path)
+    assert type(AutoModelForPreTraining.from_pretrained(tmp_path)) is PEViTForPreTraining
+    classifier, loaded = PEViTForImageClassification.from_pretrained(
+        tmp_path, num_labels=3, output_loading_info=True
+    )
+    assert set(loaded["missing_keys"]) == {"classifier.weight", "classifier.bias"}
+    ours, theirs = model.pevit.state_dict(), classifier.pevit.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_what_does_not_fit_is_named():
+    with pytest.raises(StrictDataclassError, match="`foreign_patch_rate` must be above 0"):
+        PEViTConfig(foreign_patch_rate=0.0)
+    with pytest.raises(ValueError, match=r"needs every patch, got `patch_drop_rate` 0\.5"):
+        build(patch_drop_rate=0.5)
+    with pytest.raises(ValueError, match="at least two images"):
+        build()(torch.rand(1, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"`foreign_patches` must have the shape \(2, 4\)"):
+        build()(torch.rand(2, 3, 8, 8), foreign_patches=torch.ones(2, 3, dtype=torch.bool))
