@@ -12,7 +12,6 @@ processor + encryption settings + card; `run_image_classification.py --model_nam
 
 import json
 import math
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,7 @@ from hipmr_hf.hub.shareable_command import shareable_command
 from hipmr_hf.models import PEViTForImageClassification, PEViTImageProcessorPil
 from hipmr_hf.models.convert_transformers import load_pevit_from_transformers, source_config
 from hipmr_hf.privacy_report.sources import sample_pictures
-from hipmr_hf.training.classification import decaying_parameters
+from hipmr_hf.training.accelerate_loop import load_newest_checkpoint, parameter_groups, save_checkpoint
 from hipmr_hf.training.script import parse_arguments, run_script
 
 
@@ -85,37 +84,6 @@ def build_models(args: Arguments):
     return encryption, student, student_processor, teacher.pevit, teacher_processor, size
 
 
-def build_optimizer(args: Arguments, model) -> torch.optim.Optimizer:
-    decaying = set(decaying_parameters(model))
-    parameters = list(model.named_parameters())
-    groups = [
-        {"params": [p for name, p in parameters if name in decaying], "weight_decay": args.weight_decay},
-        {"params": [p for name, p in parameters if name not in decaying], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=args.learning_rate)
-
-
-def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write beside, then rename; older ones go when the new one is whole."""
-    beside, finished = folder / ".checkpoint", folder / f"checkpoint-{step}"
-    accelerator.save_state(str(beside))
-    if accelerator.is_main_process:
-        older = list(folder.glob("checkpoint-*"))
-        beside.rename(finished)
-        for path in older:
-            shutil.rmtree(path)
-    accelerator.wait_for_everyone()
-
-
-def load_newest_checkpoint(accelerator: Accelerator, folder: Path) -> int:
-    """Return the number of steps that are done already."""
-    steps = [int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*")]
-    if not steps:
-        return 0
-    accelerator.load_state(str(folder / f"checkpoint-{max(steps)}"))
-    return max(steps)
-
-
 def main(args: Arguments) -> dict[str, float]:
     accelerator = Accelerator(gradient_accumulation_steps=args.gradient_accumulation_steps)
     set_seed(args.seed)
@@ -127,7 +95,7 @@ def main(args: Arguments) -> dict[str, float]:
     batch = args.per_device_train_batch_size
     loader = DataLoader(pairs, batch, shuffle=True, drop_last=len(pairs) >= batch)
     backbone = student.pevit
-    optimizer = build_optimizer(args, backbone)
+    optimizer = torch.optim.AdamW(parameter_groups(backbone, args.weight_decay), lr=args.learning_rate)
     teacher = teacher.to(accelerator.device).requires_grad_(False)
     backbone, optimizer, loader = accelerator.prepare(backbone, optimizer, loader)
     schedule = get_cosine_schedule_with_warmup(
@@ -163,7 +131,7 @@ def main(args: Arguments) -> dict[str, float]:
             progress.update()
             progress.set_postfix(loss=f"{losses[-1]:.3f}")
             if args.checkpoint_every and step % args.checkpoint_every == 0:
-                save_checkpoint(accelerator, args.output_dir, step)
+                save_checkpoint(accelerator, args.output_dir, step, keep_older=False)
             if step == args.max_train_steps:
                 break
 

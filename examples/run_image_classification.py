@@ -43,7 +43,7 @@ from hipmr_hf.training.classification import (
 )
 from hipmr_hf.training.problems import Problem, ProblemType, problem_of
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import load_encryption, load_splits
+from hipmr_hf.training.splits import at_most, load_encryption, load_splits
 from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 
 
@@ -167,7 +167,7 @@ class RecipeTrainer(Trainer):
 
 
 def load_rows(data: DataArguments, seed: int) -> DatasetDict:
-    train, evaluation = load_splits(
+    splits = load_splits(
         data.dataset_name,
         train_split=data.train_split,
         eval_split=data.eval_split,
@@ -176,10 +176,8 @@ def load_rows(data: DataArguments, seed: int) -> DatasetDict:
         problem_type=data.problem_type,
         seed=seed,
     )
-    if data.max_train_samples is not None:
-        train = train.shuffle(seed=seed).take(min(data.max_train_samples, len(train)))
-    if data.max_eval_samples is not None:
-        evaluation = evaluation.shuffle(seed=seed).take(min(data.max_eval_samples, len(evaluation)))
+    limits = data.max_train_samples, data.max_eval_samples
+    train, evaluation = at_most(splits, limits, shuffle_seed=seed)
     return DatasetDict(train=train, evaluation=evaluation)
 
 

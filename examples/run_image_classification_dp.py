@@ -61,7 +61,7 @@ from hipmr_hf.training.private import (
 )
 from hipmr_hf.training.problems import label_names
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import class_names, load_encryption, load_splits
+from hipmr_hf.training.splits import at_most, class_names, load_encryption, load_splits
 
 CHECKPOINT = "private_checkpoint.pt"
 
@@ -122,11 +122,7 @@ def load_rows(args: Arguments) -> tuple[Dataset, Dataset]:
         eval_split=args.eval_split,
         label_column=args.label_column,
     )
-    limits = (args.max_train_samples, args.max_eval_samples)
-    return tuple(
-        rows if most is None else rows.take(min(most, len(rows)))
-        for rows, most in zip(splits, limits, strict=True)
-    )
+    return tuple(at_most(splits, (args.max_train_samples, args.max_eval_samples)))
 
 
 def build_model(args: Arguments, names: list[str]):

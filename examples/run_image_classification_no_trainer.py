@@ -12,7 +12,6 @@ Killed runs go on with `--resume`. The result is config + safetensors + processo
 import itertools
 import json
 import math
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,17 +31,17 @@ from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
 from hipmr_hf.hub.publishing import card_on_the_hub
 from hipmr_hf.hub.shareable_command import shareable_command
+from hipmr_hf.training.accelerate_loop import load_newest_checkpoint, parameter_groups, save_checkpoint
 from hipmr_hf.training.augmentation import EncryptedAugmentation
 from hipmr_hf.training.classification import (
     build_pevit,
     build_vit_baseline,
     classification_loss,
-    decaying_parameters,
     input_transform,
 )
 from hipmr_hf.training.problems import Problem, ProblemType, problem_of
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import load_encryption, load_splits
+from hipmr_hf.training.splits import at_most, load_encryption, load_splits
 
 
 @dataclass
@@ -128,7 +127,7 @@ def build_model(args: Arguments, problem: Problem):
 
 
 def load_rows(args: Arguments) -> tuple[Dataset, Dataset]:
-    train, evaluation = load_splits(
+    splits = load_splits(
         args.dataset_name,
         train_split=args.train_split,
         eval_split=args.eval_split,
@@ -137,11 +136,8 @@ def load_rows(args: Arguments) -> tuple[Dataset, Dataset]:
         problem_type=args.problem_type,
         seed=args.seed,
     )
-    if args.max_train_samples is not None:
-        train = train.shuffle(seed=args.seed).take(min(args.max_train_samples, len(train)))
-    if args.max_eval_samples is not None:
-        evaluation = evaluation.shuffle(seed=args.seed).take(min(args.max_eval_samples, len(evaluation)))
-    return train, evaluation
+    limits = args.max_train_samples, args.max_eval_samples
+    return tuple(at_most(splits, limits, shuffle_seed=args.seed))
 
 
 def build_loaders(
@@ -163,16 +159,6 @@ def build_loaders(
     )
 
 
-def build_optimizer(args: Arguments, model) -> torch.optim.Optimizer:
-    decaying = set(decaying_parameters(model))
-    parameters = list(model.named_parameters())
-    groups = [
-        {"params": [p for name, p in parameters if name in decaying], "weight_decay": args.weight_decay},
-        {"params": [p for name, p in parameters if name not in decaying], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=args.learning_rate)
-
-
 @torch.no_grad()
 def evaluate(accelerator: Accelerator, model, loader: DataLoader, problem: Problem) -> dict[str, float]:
     model.eval()
@@ -186,25 +172,6 @@ def evaluate(accelerator: Accelerator, model, loader: DataLoader, problem: Probl
     return problem.metric().compute(
         predictions=torch.cat(predictions).numpy(), references=torch.cat(references).numpy()
     )
-
-
-def save_checkpoint(accelerator: Accelerator, folder: Path, epoch: int) -> None:
-    """Write beside, then rename, so that a killed run never leaves half a checkpoint with a finished name."""
-    beside, finished = folder / ".checkpoint", folder / f"checkpoint-{epoch}"
-    accelerator.save_state(str(beside))
-    if accelerator.is_main_process:
-        shutil.rmtree(finished, ignore_errors=True)
-        beside.rename(finished)
-    accelerator.wait_for_everyone()
-
-
-def load_newest_checkpoint(accelerator: Accelerator, folder: Path) -> int:
-    """Return the number of epochs that are done already."""
-    epochs = [int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*")]
-    if not epochs:
-        return 0
-    accelerator.load_state(str(folder / f"checkpoint-{max(epochs)}"))
-    return max(epochs)
 
 
 def build_augmentation(args: Arguments, encryption, problem: Problem) -> EncryptedAugmentation:
@@ -250,7 +217,7 @@ def main(args: Arguments) -> dict[str, float]:
     encryption, model, processor = build_model(args, problem)
     augmentation = build_augmentation(args, encryption, problem)
     train_loader, eval_loader = build_loaders(args, train, evaluation, processor, problem)
-    optimizer = build_optimizer(args, model)
+    optimizer = torch.optim.AdamW(parameter_groups(model, args.weight_decay), lr=args.learning_rate)
     model, optimizer, train_loader, eval_loader = accelerator.prepare(
         model, optimizer, train_loader, eval_loader
     )

@@ -49,7 +49,7 @@ from hipmr_hf.training.labels import as_object_classes
 from hipmr_hf.training.place_supervision import spread_positions
 from hipmr_hf.training.problems import label_names
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import load_encryption, load_splits
+from hipmr_hf.training.splits import at_most, load_encryption, load_splits
 from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 
 PICTURE = "detections.png"
@@ -142,11 +142,8 @@ def load_rows(data: DataArguments, seed: int) -> list[Dataset]:
             seed=seed,
         )
     )
-    limits = (data.max_train_samples, data.max_eval_samples)
-    rows = zip(both, limits, strict=True)
-    return [
-        number_images(part if limit is None else part.take(min(limit, len(part)))) for part, limit in rows
-    ]
+    limits = data.max_train_samples, data.max_eval_samples
+    return [number_images(part) for part in at_most(both, limits)]
 
 
 def build_model(encryption: Encryption, args: ModelArguments, image_size: tuple[int, int], names: list[str]):

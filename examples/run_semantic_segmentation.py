@@ -41,7 +41,7 @@ from hipmr_hf.training.segmentation import (
     draw_mask,
     mask_classes,
 )
-from hipmr_hf.training.splits import load_encryption, load_splits
+from hipmr_hf.training.splits import at_most, load_encryption, load_splits
 from hipmr_hf.training.whole_run import finish, settle, train_and_evaluate
 
 PICTURE = "segments.png"
@@ -114,11 +114,7 @@ def load_rows(data: DataArguments, seed: int) -> list[Dataset]:
         validation_fraction=data.validation_fraction,
         seed=seed,
     )
-    limits = (data.max_train_samples, data.max_eval_samples)
-    return [
-        part if limit is None else part.take(min(limit, len(part)))
-        for part, limit in zip(both, limits, strict=True)
-    ]
+    return at_most(both, (data.max_train_samples, data.max_eval_samples))
 
 
 @torch.no_grad()

@@ -137,14 +137,17 @@ def run(args: argparse.Namespace, encryption: Encryption, seed: int, results: li
 
 
 def rendered(results: list[dict]) -> str:
+    """Render the mean and the spread over the seeds that were trained."""
     rows = []
     for count in sorted({one["labels"] for one in results}):
         for start in STARTS:
             runs = [one for one in results if (one["labels"], one["start"]) == (count, start)]
-            scores = mean_and_deviation([100 * one["accuracy"] for one in runs], 1)
-            rows.append(
-                [count, start, scores, len(runs), round(float(np.mean([r["cpu_seconds"] for r in runs])))]
-            )
+            if runs:
+                scores = mean_and_deviation([100 * one["accuracy"] for one in runs], 1)
+                seconds = round(float(np.mean([one["cpu_seconds"] for one in runs])))
+                rows.append([count, start, scores, len(runs), seconds])
+    if not rows:
+        return "No row is stored yet."
     return table(["labelled tiles", "starts from", "test accuracy, %", "seeds", "CPU s"], rows)
 
 

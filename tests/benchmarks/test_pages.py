@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import bccd, cells, digit_masks, eurosat, presets
+from benchmarks.accuracy import bccd, cells, digit_masks, eurosat, presets, pretraining
 from benchmarks.attacks import frontier, jigsaw, linkage_table, membership_table, recognisers_table
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
@@ -24,6 +24,7 @@ SCRIPTS = sorted(
         (eurosat, None),
         (presets, None),
         (cells, None),
+        (pretraining, None),
         (bccd, None),
         (digit_masks, None),
         (jigsaw, "settings"),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from datasets import ClassLabel, Dataset
-from transformers import EvalPrediction, PreTrainedModel, Trainer
+from transformers import EvalPrediction, PreTrainedModel
 
 from ..errors import InputValueError
 from ..layout import OBJECTS_COLUMN
 from ..metrics.mean_average_precision import mean_average_precision
 from ..models.loss_peyolos import detection_counts, detection_loss
 from .classification import decaying_parameters
+from .eval_collator import EvalCollatorTrainer
 from .place_supervision import supervise_places
 
 if TYPE_CHECKING:
@@ -66,12 +67,11 @@ class DetectionCollator:
         return dict(self.processor(images, annotations, return_tensors="pt", **size))
 
 
-class DetectionTrainer(Trainer):
+class DetectionTrainer(EvalCollatorTrainer):
     """Trainer whose loss is that of one large batch, for any number of processes and accumulated batches.
 
     Args:
-        args, kwargs: as in `Trainer`; the data collator is a `DetectionCollator`.
-        eval_collator: makes the batches of evaluation; by default that of training.
+        args, kwargs: as in `EvalCollatorTrainer`; the collators are `DetectionCollator`s.
         new_parameters_factor: learning rate of the model's `new_parameters()` over that of the others.
         place_supervision: share of the steps, from the first on, in which tokens learn the object at their
             own place instead of a matched one; see `hipmr_hf.training.place_supervision`. The paper's recipe
@@ -83,7 +83,6 @@ class DetectionTrainer(Trainer):
     def __init__(
         self,
         *args: Any,
-        eval_collator: DetectionCollator | None = None,
         new_parameters_factor: float = 10.0,
         place_supervision: float = 0.0,
         **kwargs: Any,
@@ -93,7 +92,6 @@ class DetectionTrainer(Trainer):
                 f"place_supervision: got {place_supervision}, expected a share from 0 to 1."
             )
         super().__init__(*args, **kwargs)
-        self.eval_collator = eval_collator
         self.place_supervision = place_supervision
         self.new_parameters_factor = new_parameters_factor
 
@@ -156,15 +154,6 @@ class DetectionTrainer(Trainer):
                 settings["lr"] = group["lr"] * self.new_parameters_factor
                 optimizer.add_param_group({**settings, "params": chosen})
         return optimizer
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> torch.utils.data.DataLoader[Any]:
-        """Use the evaluation's collator, which does not augment."""
-        training_collator = self.data_collator
-        self.data_collator = self.eval_collator or training_collator
-        try:
-            return super().get_eval_dataloader(eval_dataset)
-        finally:
-            self.data_collator = training_collator
 
     def prediction_step(
         self,

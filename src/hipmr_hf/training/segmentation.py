@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from datasets import Dataset
 from PIL import Image
-from transformers import EvalPrediction, PreTrainedModel, Trainer
+from transformers import EvalPrediction, PreTrainedModel
 
 from ..errors import InputValueError
 from ..layout import MASK_COLUMN
 from ..metrics.mean_iou import IGNORED, confusion_matrix, iou_scores
 from ..models import PEViTConfig, PEViTForSemanticSegmentation, PEViTImageProcessorPil
 from .classification import decaying_parameters, pevit_config_for
+from .eval_collator import EvalCollatorTrainer
 from .overrides import given, loaded
 
 if TYPE_CHECKING:
@@ -103,30 +104,16 @@ class SegmentationCollator:
         return {**inputs, "labels": torch.from_numpy(masks.astype(np.int64))}
 
 
-class SegmentationTrainer(Trainer):
+class SegmentationTrainer(EvalCollatorTrainer):
     """Trainer that evaluates by counting pixels: no logits of whole images are gathered.
 
     Args:
-        args, kwargs: as in `Trainer`; the data collator is a `SegmentationCollator`.
-        eval_collator: makes the batches of evaluation; by default that of training.
+        args, kwargs: as in `EvalCollatorTrainer`; the collators are `SegmentationCollator`s.
     """
-
-    def __init__(self, *args: Any, eval_collator: SegmentationCollator | None = None, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.eval_collator = eval_collator
 
     def get_decay_parameter_names(self, model: PreTrainedModel) -> list[str]:
         """Leave biases, norms, tokens and positions without weight decay."""
         return decaying_parameters(model)
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> torch.utils.data.DataLoader[Any]:
-        """Use the evaluation's collator, which does not flip."""
-        training_collator = self.data_collator
-        self.data_collator = self.eval_collator or training_collator
-        try:
-            return super().get_eval_dataloader(eval_dataset)
-        finally:
-            self.data_collator = training_collator
 
     def prediction_step(
         self,

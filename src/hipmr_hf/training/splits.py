@@ -1,5 +1,6 @@
 """What a training script loads: how a dataset was encrypted, which rows to train and to evaluate on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
@@ -52,6 +53,30 @@ def load_splits(
     if label_column is None:
         return train, evaluation
     return tuple(as_targets([train, evaluation], label_column, problem_type))
+
+
+def at_most(
+    splits: Sequence[datasets.Dataset], limits: Sequence[int | None], *, shuffle_seed: int | None = None
+) -> list[datasets.Dataset]:
+    """Leave rows of splits out, as `--max_train_samples` and `--max_eval_samples` say.
+
+    Args:
+        splits: of a dataset.
+        limits: the most rows of each; None for all.
+        shuffle_seed: takes rows at random instead of the first ones.
+
+    Example:
+        >>> rows = datasets.Dataset.from_dict({"label": [1, 2, 3]})
+        >>> [len(split) for split in at_most([rows, rows], [2, None])]
+        [2, 3]
+    """
+    kept = []
+    for split, limit in zip(splits, limits, strict=True):
+        if limit is not None:
+            split = split if shuffle_seed is None else split.shuffle(seed=shuffle_seed)
+            split = split.take(min(limit, len(split)))
+        kept.append(split)
+    return kept
 
 
 def _shards(folder: Path) -> dict[str, list[str]]:
