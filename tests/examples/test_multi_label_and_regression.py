@@ -109,7 +109,7 @@ def test_several_classes_are_learned_with_the_whole_recipe_and_answer_in_a_clean
     blocked.parent.mkdir()
     blocked.write_text("raise ModuleNotFoundError")
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(blocked.parent)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     for folder in folders:
