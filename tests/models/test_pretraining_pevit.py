@@ -39,10 +39,10 @@ def test_patches_in_another_order_get_the_same_answers_in_that_order(patch_embed
 
 
 def test_it_learns_what_belongs_together_and_starts_a_classifier(tmp_path):
-    """Each image has patches of one colour of its own; the few that do not fit are told after some steps."""
+    """Each image has patches of one colour of its own; the few that do not fit are told after a while."""
     model = build()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    for _ in range(80):
+    for _ in range(300):
         colours = torch.rand(16, 3, 1, 1).expand(-1, -1, 16, 16) * 2 - 1
         loss = model(colours).loss
         loss.backward()
