@@ -205,7 +205,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 axes.plot(max(before), price.points, "o", color=colour, markerfacecolor="white", markersize=5)
             axes.plot(worst, price.points, "o", color=colour, markersize=7)
             label = row.preset or row.setting.replace("symmetries", "sym.").replace("normalization", "norm.")
-            axes.annotate(label, (worst, price.points), xytext=(5, 4), textcoords="offset points", fontsize=8)
+            place = (5, -11) if row.setting == "RS+MI" else (5, 4)  # beside another point
+            axes.annotate(label, (worst, price.points), xytext=place, textcoords="offset points", fontsize=8)
         axes.axvline(0.019, color="grey", linewidth=0.8, linestyle="--")
         axes.annotate("chance, pieces turned", (0.019, 0.02), xycoords=("data", "axes fraction"),
                       rotation=90, fontsize=7, color="grey", ha="right")  # fmt: skip
