@@ -70,7 +70,9 @@ def report(results_dir: Path) -> str:
     versions = ", ".join(
         f"{name} {about[name]}" for name in ("python", "numpy", "pillow", "torch", "transformers")
     )
-    where = f"{about['date']}, {about['processor']}, {about['cores']} cores, load {load}; {versions}."
+    dates = sorted(one["date"] for one in machines)
+    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
+    where = f"{days}, {about['processor']}, {about['cores']} cores, load {load}; {versions}."
     return f"{where}\n\n{speed_table(rows)}"
 
 
