@@ -89,6 +89,7 @@ def build_page(checkpoint: Path, exported: Path, space: Path) -> None:
 def demo(quickstart) -> Iterator[str]:
     """The commands of `make demo`, the server included; gives its address."""
     find_node()
+    pytest.importorskip("onnxscript", reason='needs the extra "export"')
     checkpoint = quickstart[0] / "pevit"
     space = quickstart[0].parent / "space"
     if not (space / "page.json").is_file():  # `make demo-page` puts it beside a finished quick start
