@@ -105,6 +105,9 @@ def most_recognised(results: dict, measure: str) -> dict[str, dict]:
     """Each preset's largest share of faces, words or scenes, over the encrypted picture and attackers."""
     looked = [one for one in results.get("looked", []) if one.get("measure") == measure]
     plain = {one["preset"]: float(np.mean(one["values"])) for one in looked}.get(None)
+    seen: dict[str | None, str] = {}
+    for one in looked:
+        seen[one["preset"]] = " and ".join(filter(None, [seen.get(one["preset"]), one["source"]]))
     found: dict[str, dict] = {}
     for one in looked:
         name, value = one["preset"], float(np.mean(one["values"]))
@@ -114,7 +117,7 @@ def most_recognised(results: dict, measure: str) -> dict[str, dict]:
             "value": value,
             "said": share(value),
             "beside": f"plain {share(plain)}, chance {share_of_chance(one['chance'])}",
-            "measured_on": f"{one['source']}, {len(one['values'])} pictures of 224 pixels",
+            "measured_on": f"{len(one['values'])} pictures of 224 pixels, {one['source']}; looked at: {seen[name]}",
             "command": results["command"],
         }
     return found
