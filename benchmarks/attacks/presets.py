@@ -117,7 +117,7 @@ def most_recognised(results: dict, measure: str) -> dict[str, dict]:
             "value": value,
             "said": share(value),
             "beside": f"plain {share(plain)}, chance {share_of_chance(one['chance'])}",
-            "measured_on": f"{len(one['values'])} pictures of 224 pixels, {one['source']}; looked at: {seen[name]}",
+            "measured_on": f"{len(one['values'])} pictures, 224 pixels, {one['source']}; tried: {seen[name]}",
             "command": results["command"],
         }
     return found

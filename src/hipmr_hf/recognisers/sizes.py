@@ -16,7 +16,7 @@ from .words import SHORTEST
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
 
-# Rules of thumb from a few dozen portraits and pages; `benchmarks/attacks/recognisers.py` measures such sizes.
+# Rules of thumb from a few dozen portraits and pages; `benchmarks/attacks/recognisers.py` measures them.
 FOUND, IDENTIFIED, READ = 6.0, 8.5, 2.5
 """Patches that a face is wide to be found, and identified, and that a letter is high to be read, under MI."""
 TURNED = 2.0
