@@ -54,6 +54,8 @@ class EncryptedSample(NamedTuple):
     """uint8 (batch, encrypted height, encrypted width, channels)."""
     positions: np.ndarray | None
     """(batch, num_patches): where each patch of the mosaic stood, row-major; None if nothing was shuffled."""
+    turns: np.ndarray | None = None
+    """(batch, num_patches): the symmetry that turned each patch of the mosaic; None if no whole one was."""
 
 
 def encrypt_with_truth(
@@ -85,7 +87,11 @@ def encrypt_with_truth(
     encrypted = encryption._encrypt(np.ascontiguousarray(images), draw)
     if draw.permutations is None:
         return EncryptedSample(encrypted, None)
-    return EncryptedSample(encrypted, draw.permutations[:, : encryption.num_patches].astype(np.int64))
+    positions = draw.permutations[:, : encryption.num_patches].astype(np.int64)
+    if draw.turns is None or encryption.sub_patch_grid > 1:
+        return EncryptedSample(encrypted, positions)
+    turns = draw.turns.reshape(len(encrypted), rows * cols).astype(np.int64)
+    return EncryptedSample(encrypted, positions, np.take_along_axis(turns, positions, axis=1))
 
 
 def check_shuffled(encryption: Encryption) -> None:

@@ -12,8 +12,7 @@ import numpy as np
 from ...errors import InputValueError
 from ...metrics.turned_order import partner_share, true_neighbours, turned_chance, turned_scores
 from ..base import AttackResult, check_shuffled, encrypt_with_truth, grid_shape, join_patches, split_mosaic
-from .descriptors import CENTRED, UNIT, WHOLE
-from .pair_features import View
+from .pair_features import view_of
 from .pair_model import PairModel, Puzzle, fit_pair_model
 from .places import gains, lay_out, layout_worth
 
@@ -91,18 +90,6 @@ class TurnedAttacker:
             chance={name: chance[name] for name in found},
             search_limited=layout_worth(true_grid.reshape(shape), worth) > layout_worth(grid, worth) + 1e-3,
         )
-
-
-def view_of(encryption: RandomShuffling) -> View:
-    """Tell what the settings leave to compare.
-
-    Example:
-        >>> from hipmr_hf import RandomShuffling
-        >>> view_of(RandomShuffling(sub_patch_symmetries=True))
-        View(left='whole', upright=False)
-    """
-    left = CENTRED if encryption.patch_normalization else UNIT if encryption.shuffle_tones else WHOLE
-    return View(left, upright=not encryption.sub_patch_symmetries)
 
 
 def fit_turned(

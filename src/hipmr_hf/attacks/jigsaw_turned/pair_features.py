@@ -9,12 +9,15 @@ relative to what both patches have with all others.
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..jigsaw.compiled import compiled
 from .descriptors import (
+    CENTRED,
     UNIT,
+    WHOLE,
     restored,
     sides,
     texture_descriptors,
@@ -22,6 +25,9 @@ from .descriptors import (
     to_opponent,
     tone_descriptors,
 )
+
+if TYPE_CHECKING:
+    from ...encryption.random_shuffling import RandomShuffling
 
 UPRIGHT = ((0, 1), (1, 0), (2, 3), (3, 2))
 
@@ -37,6 +43,18 @@ class View:
 
     left: str
     upright: bool
+
+
+def view_of(encryption: RandomShuffling) -> View:
+    """Tell what the settings leave to compare.
+
+    Example:
+        >>> from hipmr_hf import RandomShuffling
+        >>> view_of(RandomShuffling(sub_patch_symmetries=True))
+        View(left='whole', upright=False)
+    """
+    left = CENTRED if encryption.patch_normalization else UNIT if encryption.shuffle_tones else WHOLE
+    return View(left, upright=not encryption.sub_patch_symmetries)
 
 
 class Patches:
