@@ -5,9 +5,10 @@
 Measures nothing: collects what other benchmarks have stored, writes the tables of docs/settings.md and draws
 `docs/images/frontier.png`. Leakage is the largest share of pairs put together rightly by any attacker: Nc
 of those that never turn a piece (`jigsaw.py`, `neighbour.py`, `settings_sweep.py`; chance .005), adjacent
-pairs of those that turn them (`turned.py`; chance .019). Under mixing-up alone order is public, and leakage
-is the likeness of the best drawn picture (`trained.py`). Cost is accuracy beside plain pictures, at equal
-budget: of `presets_accuracy.json` (15 epochs) where it is there, else of `eurosat_accuracy.json` (25 epochs).
+pairs of those that turn them (`turned.py`, `whole.py`; chance .019). Under mixing-up alone order is public,
+and leakage is the likeness of the best drawn picture (`trained.py`). Cost is accuracy beside plain pictures,
+at equal budget: of `presets_accuracy.json` (15 epochs) where it is there, else of `eurosat_accuracy.json` (25
+epochs).
 """
 
 import argparse
@@ -123,7 +124,8 @@ def turning(row: Row, results: dict[str, Any]) -> list[float]:
     """What attackers that turn pieces put together: shares of adjacent pairs that truly are."""
     return [
         float(np.mean([image["adjacent"] for image in run["images"]]))
-        for run in results["turned"]["runs"]
+        for mark in ("turned", "whole")
+        for run in results[mark].get("runs", [])
         if run["setting"] == row.setting
     ]
 
@@ -223,7 +225,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 def stored_results() -> dict[str, Any]:
     """Everything that the tables are made of."""
-    marks = ("jigsaw_attack", "neighbour_attack", "settings_sweep", "turned", "trained_attacks")
+    marks = ("jigsaw_attack", "neighbour_attack", "settings_sweep", "turned", "whole", "trained_attacks")
     accuracies = ("presets_accuracy", "eurosat_accuracy")
     return {
         **{mark: load_results(stored(mark)) for mark in marks},

@@ -62,8 +62,8 @@ SETTINGS: dict[str, RandomShuffling] = {
     "RS+MI, grid 4, interval 4, symmetries, normalization": shuffling(interval=4, **_FINE, **_NORMALIZED),
     "RS+MI, grid 4, interval 8, symmetries, normalization": shuffling(interval=8, **_FINE, **_NORMALIZED),
 }
-CURVE = ("RS+MI, interval 8, symmetries, tones apart", "RS+MI, grid 4, symmetries, tones apart")
-"""The strongest settings, for which it is asked whether longer fitting finds more."""
+CURVE = ("RS+MI, interval 4, symmetries, tones apart", "RS+MI, grid 4, symmetries, normalization")
+"""The presets for classification and "strongest": does longer fitting find more?"""
 CROPS, TREES = 48, 120
 """Crops of the table, and trees of each boosting round."""
 SCORES = ("partner", "adjacent", "distance")
@@ -162,7 +162,8 @@ def rendered(runs: list[dict[str, Any]]) -> str:
     if all(run["crops"] == CROPS for run in runs):
         return table(heads, rows)
     more = table(["setting", "crops fitted on", "fitting, CPU s", *SCORES], curve)
-    return f"{table(heads, rows)}\n\nMore to fit on, the strongest settings:\n\n{more}"
+    told = "Less and more to fit on, the presets `classification` and `strongest`:"
+    return f"{table(heads, rows)}\n\n{told}\n\n{more}"
 
 
 def main() -> None:

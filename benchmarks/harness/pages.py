@@ -24,6 +24,8 @@ PAGES = {
     "membership": "docs/attacks.md",
     "turned": "docs/attacks.md",
     "recognisers": "docs/attacks.md",
+    "whole": "docs/attacks.md",
+    "kinds": "docs/attacks.md",
     "linkage": "docs/linkage.md",
     "presets": "docs/settings.md",
     "frontier": "docs/settings.md",

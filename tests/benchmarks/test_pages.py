@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accuracy import bccd, cells, digit_masks, eurosat, presets, pretraining
-from benchmarks.attacks import frontier, jigsaw, linkage_table, membership_table, recognisers_table
+from benchmarks.attacks import (
+    frontier,
+    jigsaw,
+    kinds,
+    linkage_table,
+    membership_table,
+    recognisers_table,
+    turned,
+    whole,
+)
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
 
@@ -31,6 +40,9 @@ SCRIPTS = sorted(
         (membership_table, "records"),
         (linkage_table, None),
         (recognisers_table, None),
+        (turned, "runs"),
+        (whole, "runs"),
+        (kinds, "runs"),
     ],
     ids=lambda one: str(one)[-25:],
 )

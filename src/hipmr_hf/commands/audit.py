@@ -63,8 +63,8 @@ def _add_effort(group: "argparse._ArgumentGroup") -> None:
         "--effort",
         choices=("quick", "full"),
         default="quick",
-        help="quick: about a minute of one core for each setting at 224 pixels, no trained attackers; full: "
-        "all of them, many minutes for each setting. Default: quick.",
+        help="quick: one to two minutes of one core for each setting at 224 pixels, no trained attackers; "
+        "full: all of them, many minutes for each setting. Default: quick.",
     )
     group.add_argument(
         "--num-images", type=int, metavar="N", help="Images to attack. Default: 6, full: 12, encrypted: 4."
@@ -79,8 +79,8 @@ def _add_effort(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--attacker-images",
         metavar="SOURCE",
-        help="Other photographs for trained attackers to learn from. Default: those of your own that are "
-        "not attacked.",
+        help="Other pictures of the kind of yours (documents, faces, satellite tiles ...) that attackers are "
+        "fitted on and learn from. Default: those of your own that are not attacked.",
     )
 
 
@@ -211,11 +211,10 @@ def _told(audit: "SettingsAudit") -> list[str]:
 def _audit_plain(options: argparse.Namespace) -> "AuditReport":
     from ..privacy_report.bench import effort_of
     from ..privacy_report.report import privacy_report
+    from ..privacy_report.sample import FITTED_ON
     from ..privacy_report.sources import sample_pictures
 
     effort = effort_of(options.effort, options.num_images)
-    if options.attacker_images is not None and not effort.training_seconds:
-        raise InputValueError("--attacker-images: quick effort trains no attacker; add --effort full.")
     if options.backbone is not None:
         from ..recognisers.scenes import check_backbone
 
@@ -236,7 +235,8 @@ def _audit_plain(options: argparse.Namespace) -> "AuditReport":
     )
     others = None
     if not own:
-        others = sample_pictures([options.attacker_images], effort.attacker_images, seed=options.seed).images
+        wanted = max(effort.attacker_images, FITTED_ON)
+        others = sample_pictures([options.attacker_images], wanted, seed=options.seed).images
     return privacy_report(
         pictures.images,
         settings,

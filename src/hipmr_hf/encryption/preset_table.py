@@ -55,7 +55,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "reversible": Preset(
         "pictures that the holder of a key wants back, pixel by pixel",
-        "whole patches: an attacker who turns them puts large pieces of the picture back",
+        "whole patches: an attacker who turns them puts the picture back",
         "rs",
         {"sub_patch_symmetries": True},
     ),

@@ -1,7 +1,8 @@
 """What attackers that turn pieces put together, setting by setting, for cards and warnings.
 
-From `benchmarks/attacks/turned.py`: 12 Kodak photographs at 224 x 224 pixels with patches of 16; a test keeps
-the figures equal to its results. Lower bounds: longer fitting, or a better attacker, finds more.
+From `benchmarks/attacks/turned.py` and `whole.py`: 12 Kodak photographs at 224 x 224 pixels with patches of
+16; a test keeps the figures equal to the larger of their results. Lower bounds: longer fitting, or a better
+attacker, finds more. Settings that hide less are told at least what was found under those that hide more.
 """
 
 from __future__ import annotations

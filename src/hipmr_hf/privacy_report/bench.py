@@ -38,6 +38,7 @@ class Effort:
         training_seconds: processor seconds for each trained attacker; 0 trains none.
         gradient_steps: steps of the recovery of inputs from gradients; 0 leaves it out.
         boosting_trees: of each round of the pair scores that turns do not change; 0 leaves them out.
+        side_images: other images on which it is learned how to weigh the sides of whole turned patches.
     """
 
     name: str
@@ -51,12 +52,13 @@ class Effort:
     training_seconds: float
     gradient_steps: int
     boosting_trees: int = 0
+    side_images: int = 6
 
 
-QUICK = Effort("quick", 6, 24, 0, 3, 3000, 60, 8, 0.0, 0, 50)
-"""About a minute of one core for one setting at 224 pixels; no network is trained, and those find more."""
+QUICK = Effort("quick", 6, 24, 0, 3, 3000, 60, 8, 0.0, 0, 50, 6)
+"""One to two minutes of one core for a setting at 224 pixels; no network is trained, and those find more."""
 
-FULL = Effort("full", 12, 60, 400, 3, 5000, 100, 30, 120.0, 100, 150)
+FULL = Effort("full", 12, 60, 400, 3, 5000, 100, 30, 120.0, 100, 150, 24)
 """Several minutes for each setting: every attacker, the trained ones with two minutes of one core each."""
 
 EFFORTS = {effort.name: effort for effort in (QUICK, FULL)}

@@ -11,6 +11,7 @@ from .records import CONTROL, GRADIENT, LINK, ORDER, PEOPLE, PICTURE, AttackReco
 
 if TYPE_CHECKING:
     from .bench import Effort
+    from .controls import Control
 
 TIMES_CHANCE = 2.0
 """Where chance is above a third, half of the way from it to 1 counts: twice chance may be out of reach."""
@@ -61,6 +62,7 @@ _SHARES = {
     "neighbour": "of the neighbouring patches",
     "direct": "of the patches in their places",
     "adjacent": "of the adjacent patches truly adjacent",
+    "neighbour_turned": "of the neighbouring patches, each the right way round",
 }
 _RECOGNISED = {
     "faces_identified": "of the faces identified",
@@ -111,13 +113,14 @@ def beyond_chance(chance: float) -> float:
     return min(TIMES_CHANCE * chance, (1 + chance) / 2)
 
 
-def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool) -> Grade:
+def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool, hard: bool = False) -> Grade:
     """Grade a setting by the strongest of its attackers.
 
     Args:
         records: of all attackers.
         effort: of the audit; a quick one gives nothing better than C.
         valid: whether the audit's own controls came out as expected.
+        hard: whether even easy puzzles of these images withstood the solver; then nothing better than C.
 
     Example:
         >>> from hipmr_hf.privacy_report import FULL
@@ -136,6 +139,11 @@ def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool) -> Gr
         return Grade(
             "C", "The picture did not come back, but no attacker was trained: only a full audit gives A or B."
         )
+    if hard:
+        return Grade(
+            "C",
+            "The picture did not come back, but images of this kind are hard for the solver anyhow.",
+        )
     cut_short = [record for record in restoring if (record.search_limited or 0) > SEARCH_LIMITED]
     if cut_short:
         return Grade(
@@ -145,6 +153,16 @@ def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool) -> Gr
     if linked:
         return Grade("B", f"The picture did not come back; {linked[0].title}: {said(linked[0])}.")
     return Grade("A", "No attacker that was tried did better than twice chance.")
+
+
+def passed(controls: Sequence[Control]) -> bool:
+    """Tell whether an audit with these controls is valid."""
+    return all(control.passed for control in controls if control.counts)
+
+
+def withstood(controls: Sequence[Control]) -> bool:
+    """Tell whether the owner's images, though not empty, are hard for the solver: it finds too little."""
+    return any(not control.passed and not control.counts for control in controls)
 
 
 def largest_leak(records: Sequence[AttackRecord]) -> AttackRecord | None:

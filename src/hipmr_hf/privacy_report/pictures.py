@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_TILE, _GAP, _TITLE, _CAPTION = 176, 8, 34, 18
+_TILE, _GAP, _TITLE, _CAPTION = 256, 10, 42, 22
 _PAPER, _INK = (246, 246, 244), (34, 34, 34)
-_FONT = 12
+_FONT = 14
 
 
 def contact_sheet(
@@ -29,7 +29,7 @@ def contact_sheet(
 
     Example:
         >>> contact_sheet(["plain"], [[np.zeros((32, 32, 3), np.uint8)]], [["a caption"]]).shape
-        (244, 192, 3)
+        (340, 276, 3)
     """
     heights = [max(_size(picture)[1] for picture in row if picture is not None) for row in rows]
     width = _GAP + len(titles) * (_TILE + _GAP)

@@ -28,6 +28,8 @@ NAMES = {
     "largest_component": "largest piece (Lc)",
     "pair_top1": "neighbours found, top-1",
     "adjacent": "adjacent pairs truly adjacent, however turned",
+    "neighbour_turned": "neighbours put back, side and turn",
+    "side": "sides whose best fit is the true one",
     "partner": "best partner truly beside it",
     "distance": "true distance of adjacent pairs, share of random",
     "likeness": "likeness",

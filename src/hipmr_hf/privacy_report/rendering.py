@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .chart import leak_chart
 from .grade import share
 from .pictures import data_uri
 from .records import CONTROL, LINK, NAMES
@@ -43,9 +44,8 @@ def render(report: Mapping[str, Any], template: str, sheets: Sequence[bytes] = (
         }
         for audit, sheet in zip(report["settings"], sheets or [None] * len(report["settings"]), strict=True)
     ]
-    return environment.get_template(template).render(
-        {**report, "settings": settings, "figure": figure, "share": _share}
-    )
+    values = {**report, "settings": settings, "figure": figure, "share": _share}
+    return environment.get_template(template).render(values, chart=leak_chart(report["settings"]))
 
 
 def reasons(left_out: Mapping[str, str]) -> str:

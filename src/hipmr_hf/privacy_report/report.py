@@ -16,7 +16,7 @@ from ..images.reading import read_image
 from .bench import Effort, at_fixed_size, blind_effort, described, effort_of, set_up
 from .blind import attack_blindly
 from .controls import Control, run_controls
-from .grade import grade
+from .grade import grade, passed, withstood
 from .people import PeoplesTerms
 from .progress import Progress
 from .results import AuditReport, SettingsAudit
@@ -114,8 +114,8 @@ def privacy_report(
         rows = _SHEET_ROWS_OF_MANY if len(settings) > _MANY else _SHEET_ROWS
         run = _Run(sample, effort, seed, progress, rows, people)
         controls = _controls(fixed, run)
-        valid = all(control.passed for control in controls)
-        audits = [_audit(*both, run, valid=valid) for both in zip(settings, fixed, strict=True)]
+        outcome = {"valid": passed(controls), "hard": withstood(controls)}
+        audits = [_audit(*both, run, **outcome) for both in zip(settings, fixed, strict=True)]
     return AuditReport(audits, controls, sample.described(), effort, seed, measured=True, **clock.stopped())
 
 
@@ -165,14 +165,17 @@ def _controls(settings: Sequence[Encryption], run: _Run) -> list[Control]:
     """Run the controls once for each size of images."""
     run.progress.start("easy puzzles and noise")
     sizes = {encryption.image_size: encryption for encryption in settings}
+    others = run.sample.not_attacked
     return [
         control
         for encryption in sizes.values()
-        for control in run_controls(encryption, run.sample.attacked, effort=run.effort, seed=run.seed)
+        for control in run_controls(
+            encryption, run.sample.attacked, others=others, effort=run.effort, seed=run.seed
+        )
     ]
 
 
-def _audit(asked: Encryption, encryption: Encryption, run: _Run, *, valid: bool) -> SettingsAudit:
+def _audit(asked: Encryption, encryption: Encryption, run: _Run, **outcome: bool) -> SettingsAudit:
     started, sample = time.process_time(), run.sample
     bench = set_up(
         encryption,
@@ -190,5 +193,5 @@ def _audit(asked: Encryption, encryption: Encryption, run: _Run, *, valid: bool)
     recognised, not_looked_for = run.people.recognise(bench, records)
     records, left_out = [*records, *recognised], {**left_out, **not_looked_for}
     sheet = measured_sheet(bench, records, run.sheet_rows)
-    spent, grades = time.process_time() - started, grade(records, run.effort, valid=valid)
+    spent, grades = time.process_time() - started, grade(records, run.effort, **outcome)
     return SettingsAudit(encryption, asked, records, left_out, grades, sheet, spent)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .assets import who_can_learn_what
 from .bench import Effort, described
-from .grade import THRESHOLDS, WAY, Grade, largest_leak, sentence
+from .grade import THRESHOLDS, WAY, Grade, largest_leak, level, passed, sentence, withstood
 from .holders import advice, known, who_can_do_what
 from .records import AttackRecord, plain_json
 from .versions import versions
@@ -81,7 +81,7 @@ class SettingsAudit:
             "settings": self.asked.to_dict(),
             "audited_settings": self.encryption.to_dict(),
             "grade": None if self.grade is None else dataclasses.asdict(self.grade),
-            "attackers": [record.to_dict() for record in self.records],
+            "attackers": [record.to_dict() | {"level": level(record)} for record in self.records],
             "left_out": dict(self.left_out),
             "sentences": self.sentences,
             "largest_leak": self.largest_leak,
@@ -121,7 +121,12 @@ class AuditReport:
     @property
     def valid(self) -> bool:
         """Whether the audit's own checks came out as expected."""
-        return all(control.passed for control in self.controls)
+        return passed(self.controls)
+
+    @property
+    def hard(self) -> bool:
+        """Whether images of this kind withstood the solver even in easy puzzles: it tells too little."""
+        return withstood(self.controls)
 
     def with_membership(self, records: Sequence[MembershipRecord]) -> AuditReport:
         """Add what was found of trained checkpoints to the report, and to its table of holders."""
@@ -136,6 +141,7 @@ class AuditReport:
             "versions": versions(),
             "measured": self.measured,
             "valid": self.valid,
+            "hard": self.hard,
             "effort": dataclasses.asdict(self.effort),
             "seed": self.seed,
             "sample": self.sample,

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _MIN_IMAGES = 2
 _OWN = "others of the owner's images, none of them attacked"
 _LEARNING_SHARE = 0.5
+LEAST_TO_LEARN_FROM = 4
+"""Images below which nothing is fitted."""
+FITTED_ON = 60
+"""Images of another source that attackers are fitted on where none is trained."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,6 +41,13 @@ class AuditSample:
     attacker_images: Sequence[np.ndarray]
     attacker_source: str
     available: int
+
+    @property
+    def not_attacked(self) -> Sequence[np.ndarray]:
+        """Images that attackers may learn from: those set apart for them, or else mere candidates."""
+        if len(self.attacker_images) >= LEAST_TO_LEARN_FROM:
+            return self.attacker_images
+        return self.candidates[len(self.attacked) :]
 
     def described(self) -> dict[str, Any]:
         """Tell counts and sizes, and nothing that names an image."""
@@ -104,7 +115,9 @@ def draw_sample(
         [images[number] for number in order[:attacked]],
         [images[number] for number in candidates],
         codes,
-        [images[number] for number in learned] if own else list(attacker_images)[: effort.attacker_images],
+        [images[number] for number in learned]
+        if own
+        else list(attacker_images)[: max(effort.attacker_images, FITTED_ON)],
         _OWN if own else "images of another source",
         len(images),
     )

@@ -48,5 +48,9 @@ def _caption(record: AttackRecord, number: int) -> str:
     if not record.scores:
         return ""
     value = record.scores[record.measure][number]
-    words = {"neighbour": "neighbours {:.0%}", "direct": "in place {:.0%}"}
+    words = {
+        "neighbour": "neighbours {:.0%}",
+        "neighbour_turned": "neighbours {:.0%}",
+        "direct": "in place {:.0%}",
+    }
     return words.get(record.measure, record.measure + " {:.2f}").format(value)

@@ -34,8 +34,9 @@ class Attacker:
 
 ATTACKERS = (
     Attacker("look", "looking at it", untrained.look),
-    Attacker("jigsaw", "jigsaw solver", untrained.jigsaw, solving.cannot_solve),
+    Attacker("jigsaw", "jigsaw solver", untrained.jigsaw, turned.cannot_solve_upright),
     Attacker("turned", "fitted pair scores", turned.turned, turned.cannot_fit),
+    Attacker("whole", "solver that turns pieces", turned.whole, turned.cannot_be_whole),
     Attacker("neighbour", "neighbour network", trained.neighbour, trained.cannot_train_on_puzzles),
     Attacker("position", "position network", trained.position, trained.cannot_train_on_places),
     Attacker("reconstruction", "drawing transformer", trained.reconstruction, trained.cannot_train),

@@ -1,12 +1,15 @@
-"""The attacker that reckons with turned, mixed and toned patches, fitted anew for every setting."""
+"""The attackers that reckon with turned patches, whole or mixed, fitted anew for every setting."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from .records import ORDER, AttackRecord, record_of
+from .sample import FITTED_ON, LEAST_TO_LEARN_FROM
 from .solving import cannot_solve, perfect_order
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from .bench import Bench
 
-_MIN_IMAGES, _MOST_IMAGES, _FEW_IMAGES = 4, 60, 40
+_FEW_IMAGES = 40
 
 
 def cannot_fit(bench: Bench) -> str | None:
@@ -23,16 +26,26 @@ def cannot_fit(bench: Bench) -> str | None:
         return reason
     if not bench.effort.boosting_trees:
         return f"{bench.effort.name} effort fits no attacker"
-    if len(_others(bench)) < _MIN_IMAGES:
-        return f"fewer than {_MIN_IMAGES} images are left to fit it on; give others (--attacker-images)"
+    if len(_others(bench)) < LEAST_TO_LEARN_FROM:
+        return (
+            f"fewer than {LEAST_TO_LEARN_FROM} images are left to fit it on; give others (--attacker-images)"
+        )
     return None
+
+
+def cannot_solve_upright(bench: Bench) -> str | None:
+    """Tell why the solver that turns no piece has nothing to say, or None."""
+    fitted = cannot_fit(bench) is None
+    if fitted and bench.encryption.sub_patch_symmetries and not bench.effort.training_seconds:
+        return "it turns no piece; at quick effort those do that reckon with turns"
+    return cannot_solve(bench)
 
 
 def turned(bench: Bench) -> AttackRecord:
     """Fit pair scores on images that are not attacked, then put the attacked ones together by them."""
     from ..attacks.jigsaw_turned.attacker import fit_turned
 
-    others = _others(bench)[:_MOST_IMAGES]
+    others = _others(bench)[:FITTED_ON]
     attacker = fit_turned(
         bench.encryption,
         [bench.encryption.prepare(image) for image in others],
@@ -61,8 +74,66 @@ def turned(bench: Bench) -> AttackRecord:
     )
 
 
+def cannot_be_whole(bench: Bench) -> str | None:
+    """Tell why no patch is a whole turned piece, or why there is nothing to fit on, or None."""
+    if reason := cannot_fit(bench):
+        return reason
+    from ..attacks.jigsaw_whole import attacker
+
+    return attacker.cannot_be_whole(bench.encryption)
+
+
+def whole(bench: Bench) -> AttackRecord:
+    """Fit how borders of turned patches are weighed, then put the patches together, position and turn."""
+    from ..attacks.jigsaw_whole.attacker import fit_whole
+
+    others, effort = _others(bench)[: bench.effort.side_images], bench.effort
+    attacker = fit_whole(
+        bench.encryption,
+        [bench.encryption.prepare(image) for image in others],
+        trees=0,
+        seed=bench.seed,
+        progress=lambda share, text: bench.inside(share / 4, text),
+        rounds=effort.rounds,
+        steps=effort.steps,
+    )
+    results = []
+    for number, image in enumerate(bench.sample.images):
+        bench.inside(0.25 + 0.75 * number / len(bench.plain), "")
+        results.append(attacker(image, bench.sample.positions[number], bench.sample.turns[number]))
+    return record_of(
+        [
+            dataclasses.replace(result, reconstruction=_turned_to(result.reconstruction, plain))
+            for result, plain in zip(results, bench.plain, strict=True)
+        ],
+        bench.plain,
+        bench.others,
+        attack="whole",
+        title="a jigsaw solver that turns the pieces",
+        kind=ORDER,
+        knows=f"the settings, and {len(others)} other images to learn from",
+        measure="neighbour_turned",
+        baselines=perfect_order(bench),
+        notes=[
+            "Its pictures are shown the way up that looks most like the plain ones; shares need no such help."
+        ],
+    )
+
+
+def _turned_to(picture: np.ndarray, plain: np.ndarray) -> np.ndarray:
+    """The picture under the symmetry of its frame that comes nearest to the plain one.
+
+    The solver finds a picture up to such a symmetry, and nobody who looks at it minds.
+    """
+    size = Image.fromarray(plain).resize(picture.shape[1::-1], Image.Resampling.BOX)
+    wanted = np.asarray(size).astype(np.float32)
+    ways = [np.rot90(one, quarter) for one in (picture, picture[:, ::-1]) for quarter in range(4)]
+    fitting = [np.ascontiguousarray(one) for one in ways if one.shape == picture.shape]
+    return min(fitting, key=lambda one: float(np.abs(one - wanted).mean()))
+
+
 def _others(bench: Bench) -> Sequence[np.ndarray]:
     """Images that are not attacked: those set apart for attackers, or else those that are candidates only."""
-    if len(bench.attacker_images) >= _MIN_IMAGES:
+    if len(bench.attacker_images) >= LEAST_TO_LEARN_FROM:
         return bench.attacker_images
     return list(bench.candidates[len(bench.plain) :])
