@@ -154,7 +154,6 @@ def test_a_class_of_one_name_is_a_column_like_any_other(tmp_path):
         (("--output-dir", "{new}", "--settings", "{new}"), "encryption_config.json"),
         (("--output-dir", "{new}", "--image-size", 100), "image_size"),
         (("--output-dir", "{new}", "--label-column", "patient"), "--label-column"),
-        (("--output-dir", "{new}", "--attacker-images", "{plain}"), "quick effort trains no attacker"),
         (("--output-dir", "{new}", "--backbone", "{plain}"), "backbone: there is no config.json in"),
         (("--output-dir", "{plain}"), "not an empty folder"),
         (("--output-dir", "{new}", "--card", "{plain}"), "card: there is no encryption_config.json"),
