@@ -28,6 +28,8 @@ SOLVED = 0.95
 _PIECES, _SMALLEST = 8, 14
 _FLAT, _LEAST_FILLED = 3.0, 0.1
 """Contrast in grey levels below which a patch is empty; share of patches below which images are."""
+_NOISE = 0.9
+"""Mean step between pixels, in contrasts, from which on a patch is noise; strangers have 1.13."""
 _FITTED_ON = 16
 _GUESSES = 3.0
 
@@ -91,7 +93,7 @@ def run_controls(
     """Solve easy puzzles of the owner's images, and try others of noise.
 
     The solver's weights come from photographs. Where it fails on the owner's images, it is weighed anew on
-    others of them, as an attacker would; where it fails still, though the images are not empty, photographs
+    others of them, as an attacker would; where it fails still, though there is something in them, photographs
     must fall, which shows that the audit works and that the images are hard for this attacker.
 
     Args:
@@ -155,10 +157,12 @@ def run_controls(
 
 
 def _filled(settings: RandomShuffling, plain: np.ndarray) -> float:
-    """Share of patches with anything in them."""
+    """Share of patches with anything in them: neither flat nor noise, whose pixels do not know each other."""
     size, (count, height, width, channels) = settings.patch_size, plain.shape
-    tiled = plain.reshape(count, height // size, size, width // size, size, channels)
-    return float((tiled.std(axis=(2, 4)).max(axis=-1) > _FLAT).mean())
+    tiled = plain.reshape(count, height // size, size, width // size, size, channels).astype(np.float32)
+    contrast = tiled.std(axis=(2, 4))
+    steps = np.abs(np.diff(tiled, axis=4)).mean(axis=(2, 4))
+    return float(((contrast > _FLAT) & (steps < _NOISE * contrast)).any(axis=-1).mean())
 
 
 def _photographs(count: int) -> list[np.ndarray]:
