@@ -73,7 +73,7 @@ def test_cards_tell_the_worst_attacker():
     assert "so that .12 of the pairs" in what_is_not_protected(hardened)[0]
     assert (
         "the next weaker settings"
-        in what_is_not_protected(RandomShuffling(interval=2, sub_patch_symmetries=True))[0]
+        in what_is_not_protected(RandomShuffling(drop_ratio=0.5, sub_patch_symmetries=True))[0]
     )
     assert "puts back .33 of" in what_is_not_protected(RandomShuffling(sub_patch_grid=2))[0]
     assert "Patches keep their places" in what_is_not_protected(MixingUp())[0]

@@ -132,7 +132,7 @@ def _on_puzzles(encryption: Encryption) -> str:
     """Tell what was measured to be most: of a solver that learns nothing, or of attackers who turn pieces."""
     pairs, exactly = pairs_put_together(encryption)
     solved = _measured_neighbours(encryption)
-    if solved is not None and (solved > pairs or not exactly):
+    if solved is not None and (solved >= pairs or not exactly):
         return _on_solver(solved)
     name = preset_of(encryption) if exactly else None
     measured_with = (
