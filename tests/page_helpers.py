@@ -46,8 +46,9 @@ def sent(browser: Browser) -> bytes:
     """The pixels of what the page offers for download, which is what leaves."""
     return bytes(
         browser.run("""
-            const file = await new Promise((resolve) => {
+            const file = await new Promise(async (resolve) => {
               const image = document.getElementById("sealed");
+              await image.decode();  // the picture before it is shown until then
               const canvas = document.createElement("canvas");
               [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
               canvas.getContext("2d").drawImage(image, 0, 0);

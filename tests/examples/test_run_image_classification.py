@@ -203,7 +203,7 @@ def test_without_a_second_split_a_share_is_held_out(example, folders, tmp_path):
     ("arguments", "message"),
     [
         (["--eval_split", "tset"], "--eval_split: got 'tset', but the dataset has only"),
-        (["--label_column", "teacher_logits"], "--label_column: 'teacher_logits' is of type List"),
+        (["--label_column", "image"], "--label_column: 'image' is of type Image"),
         (["--position_encoding", "somewhere"], "Field 'position_encoding' expected one of"),
         (["--eval_splits", "test"], "unknown argument --eval_splits, did you mean --eval_split?"),
         (["--turns", "some"], "argument --turns: invalid choice"),

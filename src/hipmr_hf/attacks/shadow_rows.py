@@ -21,7 +21,7 @@ def row_name(encrypted: bytes) -> str:
 
     Example:
         >>> row_name(b"a PNG file")
-        '3bae3b48a92f94b50f1b9d5a1c5e56a9'
+        '7bf57f5d17466b5e98a5a889ee538ad4'
     """
     return hashlib.blake2b(encrypted, digest_size=_DIGEST_BYTES).hexdigest()
 

@@ -54,7 +54,8 @@ def _sampled(encryption: "Encryption", source: "PlainSource", image_column: str)
 
 def _rows(split: "Split", image_column: str) -> Iterator[Any]:
     """Yield what reads a picture's file, from all over a folder, but from the start of Parquet files."""
-    from ..dataset.sources.splits import ListedSplit, StreamSplit
+    from ..dataset.sources.splits import ListedSplit
+    from ..dataset.sources.streams import StreamSplit
 
     if isinstance(split, StreamSplit):  # to read it twice may mean to download it twice
         return

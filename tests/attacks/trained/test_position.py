@@ -46,7 +46,7 @@ def attacker():
 
 def direct(attacker, pictures: list[np.ndarray]) -> float:
     sample = encrypt_with_truth(SETTINGS, np.stack(pictures))
-    results = [attacker(image, truth) for image, truth in zip(*sample, strict=True)]
+    results = [attacker(image, truth) for image, truth in zip(sample.images, sample.positions, strict=True)]
     return float(np.mean([result.scores["direct"] for result in results]))
 
 
@@ -62,7 +62,7 @@ def test_places_help_the_solver_where_a_gap_hides_the_borders(attacker):
     """At an interval of half the patch the solver alone finds little of the order."""
     sample = encrypt_with_truth(SETTINGS, np.stack(portraits(4, seed=2)))
     solver, alone, helped = JigsawAttack(SETTINGS, rounds=1, steps=500), [], []
-    for image, truth in zip(*sample, strict=True):
+    for image, truth in zip(sample.images, sample.positions, strict=True):
         pieces = split_mosaic(image, SETTINGS.encrypted_patch_size)
         unary = attacker.log_probabilities(pieces)
         alone.append(solver(image, truth).scores["direct"])
