@@ -101,59 +101,56 @@ def run_controls(
         images: uint8 (height, width, 3) each; the first `effort.images` are used.
         effort: how hard to try.
         seed: of the search and the noise.
-        others: images of the owner's that are not attacked; those under attack where there are too few.
+        others: images of the owner's that are not attacked; with fewer than four nothing is weighed anew.
     """
-    settings = easy_settings(encryption)
-
-    # By way of the setting's own size: images smaller than an easy patch are enlarged there.
-    def prepared(some: Sequence[np.ndarray]) -> np.ndarray:
-        return np.stack([settings.prepare(encryption.prepare(image)) for image in some])
-
-    plain = prepared(images[: effort.images])
-    noise = np.random.default_rng(seed).integers(0, 256, plain.shape, dtype=np.uint8)
-    found, chance = _neighbours(settings, plain, effort, seed)
-    by_luck, _ = _neighbours(settings, noise, effort, seed)
-    bound = max(_GUESSES * chance, chance + 0.1)
-    filled = _filled(settings, plain) >= _LEAST_FILLED
-
-    def easy(name: str, n: int, share_found: float, *, full: bool = True) -> Control:
-        told = share(SOLVED)
-        return Control(
-            name,
-            described(settings),
-            n,
-            share_found,
-            chance,
-            f"more than {told}",
-            full and share_found > SOLVED,
-        )
-
-    controls = [
-        easy("easy puzzles of the sampled images", len(plain), found, full=filled),
-        Control(
-            "puzzles of noise",
-            described(settings),
-            len(noise),
-            by_luck,
-            chance,
-            f"less than {share(bound)}",
-            by_luck < bound,
-        ),
-    ]
-    if controls[0].passed or not filled:
-        return controls
-    controls[0] = dataclasses.replace(controls[0], counts=False)
-    learned_from = list(others) if len(others) >= LEAST_TO_LEARN_FROM else []
-    if learned_from:
-        weights = fit_weights(settings, prepared(learned_from[:_FITTED_ON]))
-        fitted, _ = _neighbours(settings, plain, effort, seed, weights)
-        anew = easy("easy puzzles, weighed on others of your images", len(plain), fitted)
+    tried = _Tried(encryption, easy_settings(encryption), effort, seed)
+    plain = tried.prepared(images[: effort.images])
+    filled = _filled(tried.settings, plain) >= _LEAST_FILLED
+    sampled = tried.easy("easy puzzles of the sampled images", plain)
+    noise = tried.hopeless(np.random.default_rng(seed).integers(0, 256, plain.shape, dtype=np.uint8))
+    if not filled:
+        return [dataclasses.replace(sampled, passed=False), noise]
+    if sampled.passed:
+        return [sampled, noise]
+    hard = [sampled]
+    if len(others) >= LEAST_TO_LEARN_FROM:
+        weights = fit_weights(tried.settings, tried.prepared(others[:_FITTED_ON]))
+        anew = tried.easy("easy puzzles, weighed on others of your images", plain, weights)
         if anew.passed:
-            return [anew, controls[1]]
-        controls.append(dataclasses.replace(anew, counts=False))
-    known, _ = _neighbours(settings, prepared(_photographs(len(plain))), effort, seed)
-    controls.append(easy("easy puzzles of photographs", len(plain), known))
-    return controls
+            return [anew, noise]
+        hard.append(anew)
+    known = tried.easy("easy puzzles of photographs", tried.prepared(_photographs(len(plain))))
+    told = [dataclasses.replace(control, counts=False) for control in hard]
+    return [told[0], noise, *told[1:], known]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tried:
+    """What is the same for all puzzles of an audit."""
+
+    encryption: Encryption
+    settings: RandomShuffling
+    effort: Effort
+    seed: int
+
+    def prepared(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """By way of the setting's own size: images smaller than an easy patch are enlarged there."""
+        return np.stack([self.settings.prepare(self.encryption.prepare(image)) for image in images])
+
+    def easy(self, name: str, plain: np.ndarray, weights: PairWeights | None = None) -> Control:
+        """Puzzles that must fall."""
+        found, chance = _neighbours(self.settings, plain, self.effort, self.seed, weights)
+        expected = f"more than {share(SOLVED)}"
+        return Control(name, described(self.settings), len(plain), found, chance, expected, found > SOLVED)
+
+    def hopeless(self, noise: np.ndarray) -> Control:
+        """Puzzles that must not."""
+        found, chance = _neighbours(self.settings, noise, self.effort, self.seed)
+        bound = max(_GUESSES * chance, chance + 0.1)
+        expected = f"less than {share(bound)}"
+        return Control(
+            "puzzles of noise", described(self.settings), len(noise), found, chance, expected, found < bound
+        )
 
 
 def _filled(settings: RandomShuffling, plain: np.ndarray) -> float:

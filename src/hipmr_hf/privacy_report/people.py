@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..recognisers.base import EXTRA, FACE_LIBRARIES, WORD_LIBRARIES, is_there
-from ..recognisers.evidence import Evidence, FaceEvidence, SceneEvidence, WordEvidence, best_turned
+from ..recognisers.evidence import Evidence, FaceEvidence, SceneEvidence, WordEvidence
 from .records import ORDER, PEOPLE, PICTURE, AttackRecord
 
 if TYPE_CHECKING:
@@ -141,11 +141,7 @@ def _versions(bench: Bench, records: Sequence[AttackRecord]) -> dict[str, Sequen
     }
     for record in records:
         if record.kind in (ORDER, PICTURE) and len(record.pictures) == len(bench.plain):
-            turned = "turned" in record.attack  # put together up to a turn of the whole
-            versions[f"after {record.title}"] = [
-                best_turned(*both) if turned else both[0]
-                for both in zip(record.pictures, bench.plain, strict=True)
-            ]
+            versions[f"after {record.title}"] = record.pictures
     return versions
 
 

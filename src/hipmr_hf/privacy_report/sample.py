@@ -22,6 +22,19 @@ FITTED_ON = 60
 """Images of another source that attackers are fitted on where none is trained."""
 
 
+def to_learn_from(
+    attacker_images: Sequence[np.ndarray], candidates: Sequence[np.ndarray], attacked: int
+) -> Sequence[np.ndarray]:
+    """Return the images set apart for attackers, or else, where those are too few, mere candidates.
+
+    Args:
+        attacker_images: none of them is attacked.
+        candidates: the first `attacked` ones are attacked.
+        attacked: how many.
+    """
+    return attacker_images if len(attacker_images) >= LEAST_TO_LEARN_FROM else candidates[attacked:]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class AuditSample:
     """The images of an audit.
@@ -45,9 +58,7 @@ class AuditSample:
     @property
     def not_attacked(self) -> Sequence[np.ndarray]:
         """Images that attackers may learn from: those set apart for them, or else mere candidates."""
-        if len(self.attacker_images) >= LEAST_TO_LEARN_FROM:
-            return self.attacker_images
-        return self.candidates[len(self.attacked) :]
+        return to_learn_from(self.attacker_images, self.candidates, len(self.attacked))
 
     def described(self) -> dict[str, Any]:
         """Tell counts and sizes, and nothing that names an image."""

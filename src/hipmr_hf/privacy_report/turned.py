@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
+from ..recognisers.evidence import best_turned
 from .records import ORDER, AttackRecord, record_of
-from .sample import FITTED_ON, LEAST_TO_LEARN_FROM
+from .sample import FITTED_ON, LEAST_TO_LEARN_FROM, to_learn_from
 from .solving import cannot_solve, perfect_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
+    from ..attacks.base import AttackResult
     from .bench import Bench
 
 _FEW_IMAGES = 40
+_SHOWN = "Its pictures are shown the way up that looks most like the plain ones; shares need no such help."
 
 
 def cannot_fit(bench: Bench) -> str | None:
@@ -57,7 +59,7 @@ def turned(bench: Bench) -> AttackRecord:
     for number, (image, truth) in enumerate(zip(bench.sample.images, bench.sample.positions, strict=True)):
         bench.inside(0.5 + number / len(bench.plain) / 2, "")
         results.append(attacker(image, truth))
-    notes = ["The picture is put together up to a turn of the whole, which changes no share."]
+    notes = [_SHOWN]
     if len(others) < _FEW_IMAGES:
         notes.append(f"It was fitted on {len(others)} images only; on more it would find more.")
     return record_of(
@@ -102,10 +104,7 @@ def whole(bench: Bench) -> AttackRecord:
         bench.inside(0.25 + 0.75 * number / len(bench.plain), "")
         results.append(attacker(image, bench.sample.positions[number], bench.sample.turns[number]))
     return record_of(
-        [
-            dataclasses.replace(result, reconstruction=_turned_to(result.reconstruction, plain))
-            for result, plain in zip(results, bench.plain, strict=True)
-        ],
+        _way_up(results, bench),
         bench.plain,
         bench.others,
         attack="whole",
@@ -114,26 +113,17 @@ def whole(bench: Bench) -> AttackRecord:
         knows=f"the settings, and {len(others)} other images to learn from",
         measure="neighbour_turned",
         baselines=perfect_order(bench),
-        notes=[
-            "Its pictures are shown the way up that looks most like the plain ones; shares need no such help."
-        ],
+        notes=[_SHOWN],
     )
 
 
-def _turned_to(picture: np.ndarray, plain: np.ndarray) -> np.ndarray:
-    """The picture under the symmetry of its frame that comes nearest to the plain one.
-
-    The solver finds a picture up to such a symmetry, and nobody who looks at it minds.
-    """
-    size = Image.fromarray(plain).resize(picture.shape[1::-1], Image.Resampling.BOX)
-    wanted = np.asarray(size).astype(np.float32)
-    ways = [np.rot90(one, quarter) for one in (picture, picture[:, ::-1]) for quarter in range(4)]
-    fitting = [np.ascontiguousarray(one) for one in ways if one.shape == picture.shape]
-    return min(fitting, key=lambda one: float(np.abs(one - wanted).mean()))
+def _way_up(results: Sequence[AttackResult], bench: Bench) -> list[AttackResult]:
+    """Turn each picture as a whole: it is found up to a symmetry, and nobody who looks at it minds."""
+    return [
+        dataclasses.replace(result, reconstruction=best_turned(result.reconstruction, plain))
+        for result, plain in zip(results, bench.plain, strict=True)
+    ]
 
 
 def _others(bench: Bench) -> Sequence[np.ndarray]:
-    """Images that are not attacked: those set apart for attackers, or else those that are candidates only."""
-    if len(bench.attacker_images) >= LEAST_TO_LEARN_FROM:
-        return bench.attacker_images
-    return list(bench.candidates[len(bench.plain) :])
+    return to_learn_from(bench.attacker_images, list(bench.candidates), len(bench.plain))

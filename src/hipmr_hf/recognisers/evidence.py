@@ -235,6 +235,7 @@ def best_turned(picture: np.ndarray, plain: np.ndarray) -> np.ndarray:
         True
     """
     ways = [np.rot90(side, turns) for side in (picture, picture[:, ::-1]) for turns in range(4)]
+    ways = [way for way in ways if way.shape == picture.shape]  # the frame may be longer than it is wide
     best = max(ways, key=lambda way: likeness(_resized(way, plain.shape[:2]), plain)["likeness"])
     return np.ascontiguousarray(best)
 
