@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import smooth_pictures
 
 from hipmr_hf.attacks.base import encrypt_with_truth
 from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned, view_of
@@ -18,15 +19,7 @@ SEARCH = {"trees": 40, "steps": 500, "runs": 1}
 
 
 def smooth(seed, side=112):
-    """Slow waves in three colours, a different picture for every seed."""
-    rng = np.random.default_rng(seed)
-    rows, cols = np.mgrid[:side, :side] / side
-    waves = [
-        rng.normal(size=3)
-        * np.sin(6 * (rows * rng.normal() + cols * rng.normal()) + 6 * rng.random())[..., None]
-        for _ in range(6)
-    ]
-    return (128 + 30 * np.sum(waves, axis=0)).clip(0, 255).astype(np.uint8)
+    return smooth_pictures.smooth(seed, side)
 
 
 def attacked(encryption, pictures, attacked_one):

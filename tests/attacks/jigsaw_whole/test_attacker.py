@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import smooth_pictures
 
 from hipmr_hf.attacks.base import encrypt_with_truth, grid_shape
 from hipmr_hf.attacks.jigsaw_whole.annealing import anneal_turned, layout_energy
@@ -18,15 +19,7 @@ SEARCH = {"trees": 0, "steps": 400, "rounds": 1}
 
 
 def smooth(seed, side=80):
-    """Slow waves in three colours, a different picture for every seed."""
-    rng = np.random.default_rng(seed)
-    rows, cols = np.mgrid[:side, :side] / side
-    waves = [
-        rng.normal(size=3)
-        * np.sin(6 * (rows * rng.normal() + cols * rng.normal()) + 6 * rng.random())[..., None]
-        for _ in range(6)
-    ]
-    return (128 + 30 * np.sum(waves, axis=0)).clip(0, 255).astype(np.uint8)
+    return smooth_pictures.smooth(seed, side)
 
 
 def attacked(encryption, pictures, attacked_one):

@@ -89,44 +89,13 @@ def _anneal(best, right, below, candidates, steps, seed, hot, cold, turns):
     for _ in range(steps):
         temperature *= cooling
         size = _propose(
-            flat,
-            where,
-            right,
-            below,
-            candidates,
-            chosen,
-            members,
-            goals,
-            patches,
-            rows,
-            cols,
-            turns,
+            flat, where, right, below, candidates, chosen, members, goals, patches, rows, cols, turns
         )
         if size == 0:
             continue
-        # `chosen` marks members already; `target` marks their goals.
-        count = 0
-        for k in range(size):
-            target[goals[k]] = True
-        for k in range(size):
-            touched[count] = members[k]
-            count += 1
-        for k in range(size):
-            if not chosen[goals[k]]:
-                touched[count] = goals[k]
-                count += 1
-        for k in range(count):
-            saved[k] = flat[touched[k]]
-            chosen[touched[k]] = True
+        count = _touch(flat, chosen, target, members, goals, size, touched, saved)
         before = _energy_around(flat, touched, count, chosen, right, below, rows, cols)
-        freed = 0
-        for k in range(size, count):  # cells that are taken over: what lay there goes to cells that are left
-            while target[members[freed]]:
-                freed += 1
-            flat[members[freed]] = saved[k]
-            freed += 1
-        for k in range(size):
-            flat[goals[k]] = patches[k]
+        _move(flat, target, members, goals, patches, size, saved, count)
         gain = _energy_around(flat, touched, count, chosen, right, below, rows, cols) - before
         if gain >= 0 or np.random.random() < np.exp(gain / temperature):
             energy += gain
@@ -143,6 +112,36 @@ def _anneal(best, right, below, candidates, steps, seed, hot, cold, turns):
             chosen[touched[k]] = False
         for k in range(size):
             target[goals[k]] = False
+
+
+@compiled
+def _touch(flat, chosen, target, members, goals, size, touched, saved):
+    """Gather the cells that a move changes: its members, which are `chosen` already, and their goals."""
+    for k in range(size):
+        target[goals[k]] = True
+        touched[k] = members[k]
+    count = size
+    for k in range(size):
+        if not chosen[goals[k]]:
+            touched[count] = goals[k]
+            count += 1
+    for k in range(count):
+        saved[k] = flat[touched[k]]
+        chosen[touched[k]] = True
+    return count
+
+
+@compiled
+def _move(flat, target, members, goals, patches, size, saved, count):
+    """Carry patches to their goals; what lay there goes to cells that are left."""
+    freed = 0
+    for k in range(size, count):
+        while target[members[freed]]:
+            freed += 1
+        flat[members[freed]] = saved[k]
+        freed += 1
+    for k in range(size):
+        flat[goals[k]] = patches[k]
 
 
 @compiled
