@@ -20,13 +20,13 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.attacks.turned import crops_to_fit
+from benchmarks.attacks.turned import crops_to_fit, mean, spread
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
 from benchmarks.harness.photographs import divide
 from benchmarks.harness.results_file import load_results, save_part
 from benchmarks.harness.settings import shuffling
-from benchmarks.harness.tables import standard_error, table
+from benchmarks.harness.tables import table
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth
 from hipmr_hf.attacks.jigsaw_whole.attacker import fit_whole
@@ -90,15 +90,6 @@ def one_setting(
         "chance": result.chance,
         "images": images,
     }
-
-
-def mean(run: dict[str, Any], name: str) -> float:
-    return float(np.mean([image[name] for image in run["images"]]))
-
-
-def spread(run: dict[str, Any], name: str) -> str:
-    """Mean over photographs and its standard error."""
-    return f"{mean(run, name):.3f} ± {standard_error([image[name] for image in run['images']]):.3f}"
 
 
 def rendered(runs: list[dict[str, Any]]) -> str:
