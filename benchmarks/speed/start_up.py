@@ -18,9 +18,8 @@ from benchmarks.harness.timing import Row, quartiles
 
 AIM = 0.6
 REASON = (
-    "measured while some twenty processes wanted two cores, where importing `datasets` takes 1.8 s and not "
-    "the 1.5 of an hour before. Timed apart with -X importtime, in shares of the whole: numpy .15, the "
-    "template and the metadata of the card .1, Arrow's Parquet .08, tqdm .06, Pillow .03"
+    "timed apart with -X importtime, in shares of the whole: numpy .15, the template and the metadata of the "
+    "card .1, Arrow's Parquet .08, tqdm .06, Pillow .03"
 )
 OTHERS = {"python -c pass": "pass", "python -c 'import datasets'": "import datasets"}
 

@@ -63,7 +63,7 @@ def _add_effort(group: "argparse._ArgumentGroup") -> None:
         "--effort",
         choices=("quick", "full"),
         default="quick",
-        help="quick: one to two minutes of one core for each setting at 224 pixels, no trained attackers; "
+        help="quick: at most two minutes of one core for each setting at 224 pixels, no trained attackers; "
         "full: all of them, many minutes for each setting. Default: quick.",
     )
     group.add_argument(

@@ -56,7 +56,7 @@ class Effort:
 
 
 QUICK = Effort("quick", 6, 24, 0, 3, 3000, 60, 8, 0.0, 0, 50, 6)
-"""One to two minutes of one core for a setting at 224 pixels; no network is trained, and those find more."""
+"""At most two minutes of one core for a setting at 224 pixels; no network is trained, and those find more."""
 
 FULL = Effort("full", 12, 60, 400, 3, 5000, 100, 30, 120.0, 100, 150, 24)
 """Several minutes for each setting: every attacker, the trained ones with two minutes of one core each."""
