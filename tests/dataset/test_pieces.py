@@ -67,6 +67,13 @@ def test_a_part_that_is_done_stays_as_it_is(told, tmp_path):
     assert piece.read_bytes() == before
 
 
+def test_pieces_are_stored_as_they_are(told, tmp_path):
+    piece = tmp_path / "work" / encrypted(told, tmp_path)[0]
+    columns = [pq.read_metadata(piece).row_group(0).column(i) for i in range(3)]
+    assert {column.compression for column in columns} == {"UNCOMPRESSED"}
+    assert not any(column.has_dictionary_page for column in columns)
+
+
 def test_work_that_fails_leaves_nothing(told, tmp_path):
     (tmp_path / "bad").mkdir()
     images = [{"bytes": b"\x89PNG\r\n\x1a\n", "path": None}]

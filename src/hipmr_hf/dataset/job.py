@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .sources.splits import Split
 
 # Changes when pieces are cut or written in another way, so that no run goes on with pieces of another kind.
-_PIECES = 2
+_PIECES = 3
 
 
 @dataclasses.dataclass(frozen=True)

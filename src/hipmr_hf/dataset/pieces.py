@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _NOTES = b"hipmr"
 _PIECES = "pieces"
+# Pieces are read once, soon, and then go away; their pictures are compressed already.
+_AS_IT_IS: dict[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
 
 
 def piece_path(work: Path, part: Part) -> Path:
@@ -70,7 +72,8 @@ def encrypt_part(told: Told, part: Part) -> dict[str, Any]:
         return done
     path.parent.mkdir(parents=True, exist_ok=True)
     notes = {"rows": 0, "written": 0, "skipped": [], "dropped": 0}
-    with whole_file(path, once=True) as place, pq.ParquetWriter(place, features.arrow_schema) as writer:
+    schema = features.arrow_schema
+    with whole_file(path, once=True) as place, pq.ParquetWriter(place, schema, **_AS_IT_IS) as writer:
         for batch in batches_of(job.source, part, function.source_columns):
             columns = _encrypt_batch(function, batch, notes)
             writer.write_table(table_of(columns, features))

@@ -11,7 +11,9 @@ from PIL import Image
 from ..errors import InputValueError
 from ..pixels.reduced import Least
 from ..pixels.upright import upright_pixels, without_pil_errors
+from . import stretching
 from .checks import MAX_SIDE, check_array, check_whole
+from .stretching import Side
 
 # Sides longer than this many windows are cut before they are resized. Panoramas, lines of text and strips of
 # film are shorter; what is longer would cost memory and time for pixels that the crop throws away.
@@ -155,8 +157,8 @@ def place(pixels: np.ndarray, placement: Placement, *, stretches: Stretches = (N
         stretches: from where to where the picture goes along each side, in pixels; None for all of it.
     """
     sides = [
-        _Side(placement.resized_height, placement.top, placement.height, stretches[0]),
-        _Side(placement.resized_width, placement.left, placement.width, stretches[1]),
+        Side(placement.resized_height, placement.top, placement.height, stretches[0]),
+        Side(placement.resized_width, placement.left, placement.width, stretches[1]),
     ]
     for axis in (0, 1):
         pixels, sides[axis] = _cut(pixels, axis, sides[axis])
@@ -165,19 +167,7 @@ def place(pixels: np.ndarray, placement: Placement, *, stretches: Stretches = (N
     return np.ascontiguousarray(pixels)
 
 
-class _Side(NamedTuple):
-    """One side is resized to `length`, of which `kept` pixels stay from `first` on.
-
-    With a box, it is that stretch of the side, in source pixels, that is resized.
-    """
-
-    length: int
-    first: int
-    kept: int
-    box: tuple[float, float] | None = None
-
-
-def _cut(pixels: np.ndarray, axis: int, side: _Side) -> tuple[np.ndarray, _Side]:
+def _cut(pixels: np.ndarray, axis: int, side: Side) -> tuple[np.ndarray, Side]:
     """Cut an extreme side to what the window is made of; others stay as they are."""
     if side.length <= _LONGEST * side.kept or side.length == pixels.shape[axis]:
         return pixels, side
@@ -187,14 +177,21 @@ def _cut(pixels: np.ndarray, axis: int, side: _Side) -> tuple[np.ndarray, _Side]
     reach = 2 * max(step, 1)
     start, stop = max(0, math.floor(begin - reach)), min(pixels.shape[axis], math.ceil(end + reach))
     box = (begin - start, end - start)
-    return pixels[_along(axis, start, stop)], _Side(side.kept, 0, side.kept, box)
+    return pixels[_along(axis, start, stop)], Side(side.kept, 0, side.kept, box)
 
 
-def _stretch(pixels: np.ndarray, axis: int, side: _Side) -> np.ndarray:
+def _stretch(pixels: np.ndarray, axis: int, side: Side) -> np.ndarray:
+    """Resize one side and keep the window."""
+    if pixels.shape[axis] == side.length and side.box is None:
+        return pixels[_along(axis, side.first, side.first + side.kept)]
+    if stretching.is_worth_it(pixels):
+        return stretching.stretch(pixels, axis, side, lambda: _by_pillow(pixels, axis, side))
+    return _by_pillow(pixels, axis, side)
+
+
+def _by_pillow(pixels: np.ndarray, axis: int, side: Side) -> np.ndarray:
     """Resize one side, strip by strip, and keep the window."""
     window = _along(axis, side.first, side.first + side.kept)
-    if pixels.shape[axis] == side.length and side.box is None:
-        return pixels[window]
     shape = list(pixels.shape)
     shape[axis] = side.kept
     stretched = np.empty(shape, np.uint8)
@@ -209,7 +206,7 @@ def _along(axis: int, start: int, stop: int) -> tuple[slice, ...]:
     return (*(slice(None),) * axis, slice(start, stop))
 
 
-def _resize(pixels: np.ndarray, axis: int, side: _Side) -> np.ndarray:
+def _resize(pixels: np.ndarray, axis: int, side: Side) -> np.ndarray:
     height, width, channels = pixels.shape
     if channels not in (1, 3):
         raise InputValueError(f"image: got {channels} channels, which cannot be resized; expected 1 or 3.")

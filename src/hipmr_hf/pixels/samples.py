@@ -47,6 +47,9 @@ def write_rgb(
     """
     deepest = 0
     for rows in _strips(image.height, image.width):
+        if image.mode == "RGB" and hidden is None and rows.stop - rows.start == image.height:
+            out[rows] = np.asarray(image)  # no other strip, and nothing to convert: no copy is needed
+            continue
         box = (0, rows.start, image.width, rows.stop)
         strip = image.crop(box)
         strip.info.pop("transparency", None)

@@ -18,6 +18,8 @@ from .kinds import SPLIT_NAMES
 MAX_FILE_BYTES = 2**30
 """No picture file is larger; one that says so is a mistake or a trap."""
 
+_FIRST_BYTES = 2**18  # room for them is taken before it is known how many there are
+
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -46,7 +48,9 @@ def read_file(tree: Tree, name: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
     """
     try:
         with tree.open(name) as file:
-            content = file.read(limit + 1)
+            content = file.read(_FIRST_BYTES)
+            if len(content) == _FIRST_BYTES:
+                content += file.read(limit + 1 - _FIRST_BYTES)
     except Exception as error:  # of the file system or of an archive; its text may hold the path
         problem = f"the file of the image cannot be opened ({type(error).__name__})."
     else:
