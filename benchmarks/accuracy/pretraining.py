@@ -2,10 +2,11 @@
 
     python benchmarks/accuracy/pretraining.py --data_dir ../shared/data
 
-A PEViT first tells, on all 6,000 encrypted tiles and without a label, which patches were taken from another
-tile (`PEViTForPreTraining`); then it learns the classes from a few labelled ones, beside one that starts from
-nothing, with the same number of steps for both. Writes `benchmarks/results/pretraining.json` as results come,
-and the table in docs/results.md. The setting is the preset "classification". Some minutes of one core.
+A PEViT (`PEViTForPreTraining`) first tells, on encrypted tiles and without a label, which patches were taken
+from another tile, or, where patches keep their places, where each stands; then it learns the classes from a
+few labelled ones, beside one that starts from nothing, with the same number of steps for both. Writes
+`benchmarks/results/pretraining.json` as results come (a started table is gone on with), and the table in
+docs/results.md. Settings: the preset "classification", and mixing-up. About 10 minutes of one core.
 """
 
 import argparse
@@ -21,25 +22,34 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.accuracy.eurosat import SIZE
 from benchmarks.attacks.linkage import eurosat
 from benchmarks.harness.arguments import script_parser
-from benchmarks.harness.pages import publish
-from benchmarks.harness.results_file import load_results, save_results
+from benchmarks.harness.pages import ROOT, publish
+from benchmarks.harness.results_file import add_result, load_results
+from benchmarks.harness.settings import mixing
 from benchmarks.harness.tables import mean_and_deviation, table
 from hipmr_hf import Encryption, PEViTForImageClassification, PEViTForPreTraining
 from hipmr_hf.training.classification import pevit_config_for
+from hipmr_hf.training.pretraining import build_pretrainer
 
 MARK = "pretraining"
 CLASSES, BATCH, CHUNK = 10, 64, 250
-STARTS = ("nothing", "foreign patches told")
+SETTINGS: dict[str, Encryption] = {
+    "preset classification": Encryption.from_preset("classification", image_size=64),
+    "MI": mixing(image_size=64, patch_size=8),
+}
+TASKS = {"nothing": None, "foreign patches told": "foreign", "places told": "places"}
+KEY = ("setting", "start", "labels", "seed")
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__, results=MARK, report="the table")
+    parser = script_parser(__doc__, results=MARK, only="names of settings", report="the table")
+    parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / MARK)
+    parser.add_argument("--starts", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--tiles", type=int, default=6000, help="without labels")
     parser.add_argument("--tests", type=int, default=1500)
-    parser.add_argument("--labels", type=int, nargs="+", default=[250, 1000])
+    parser.add_argument("--labels", type=int, nargs="+", default=[500])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--pretraining_epochs", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=300, help="of training with labels")
+    parser.add_argument("--steps", type=int, default=200, help="of training with labels")
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     return parser.parse_args()
 
@@ -54,24 +64,24 @@ def pixels(rows: torch.Tensor) -> torch.Tensor:
     return rows.float() / 127.5 - 1
 
 
-def train(model: torch.nn.Module, steps: int, learning_rate: float, loss_of) -> float:
-    """AdamW with a warm-up and a cosine; returns the seconds of the processor."""
-    started = time.process_time()
+def train(model: torch.nn.Module, steps: int, learning_rate: float, loss_of, measure) -> list[float]:
+    """AdamW with a warm-up and a cosine; returns what was measured after two thirds and at the end."""
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(steps, 2), pct_start=0.1)
-    model.train()
-    for _ in range(steps):
-        loss_of(model).backward()
+    curve = []
+    for step in range(1, steps + 1):
+        loss_of(model.train()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-    return time.process_time() - started
+        if step in (2 * steps // 3, steps):
+            with torch.no_grad():
+                curve.append(measure(model.eval()))
+    return curve
 
 
-@torch.no_grad()
 def accuracy(model: PEViTForImageClassification, rows: torch.Tensor, labels: torch.Tensor) -> float:
-    model.eval()
     right = [
         (model(pixel_values=pixels(part)).logits.argmax(1) == known).float()
         for part, known in zip(rows.split(CHUNK), labels.split(CHUNK), strict=True)
@@ -79,84 +89,113 @@ def accuracy(model: PEViTForImageClassification, rows: torch.Tensor, labels: tor
     return torch.cat(right).mean().item()
 
 
-@torch.no_grad()
 def told(model: PEViTForPreTraining, rows: torch.Tensor) -> float:
-    """Share of foreign ones among the patches of unseen tiles that look most foreign, as many as are."""
-    model.eval()
+    """Share of foreign ones among the patches that look most foreign, as many as are; or of places told."""
     outputs = [model(pixels(part)) for part in rows.split(CHUNK)]
+    if model.tells_places:
+        places = torch.cat([output.logits.argmax(2) for output in outputs])
+        return (places == torch.arange(places.shape[1])).float().mean().item()
     scores = torch.cat([output.logits.flatten() for output in outputs])
     foreign = torch.cat([output.foreign_patches.flatten() for output in outputs])
     return foreign[scores.topk(int(foreign.sum())).indices].float().mean().item()
 
 
-def run(args: argparse.Namespace, encryption: Encryption, seed: int, results: list[dict]) -> None:
-    """Train once without labels, and from there and from nothing with each number of labels."""
-    rows, labels = encrypted(encryption, args, "train_6k", args.tiles)
-    test, test_labels = encrypted(encryption, args, "test_1500", args.tests)
-    config = pevit_config_for(encryption, "tiny", **SIZE, position_encoding="none", num_labels=CLASSES)
-    torch.manual_seed(seed)
-    teacher = PEViTForPreTraining(config)
-    steps = args.pretraining_epochs * (len(rows) // BATCH)
-    seconds = train(
-        teacher,
-        steps,
-        args.learning_rate,
-        lambda model: model(pixels(rows[torch.randint(len(rows), (BATCH,))])).loss,
-    )
-    found = told(teacher, test)
-    print(f"seed {seed}: {found:.3f} of the foreign patches told after {seconds:.0f} CPU s", flush=True)
-    for count in args.labels:
-        for start in STARTS:
-            torch.manual_seed(seed)
-            model = PEViTForImageClassification(config)
-            if start != "nothing":
-                model.pevit.load_state_dict(teacher.pevit.state_dict())
-            chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:count]
+def pretrained(args: argparse.Namespace, name: str, task: str, seed: int, rows, test) -> tuple[dict, dict]:
+    """Train without labels, once; returns the weights, and what is told of them."""
+    encryption = SETTINGS[name]
+    slug = f"{name}_{task}_{seed}_{args.tiles}_{args.pretraining_epochs}".replace(" ", "_")
+    file = args.output_dir / f"{slug}.pt"
+    if not file.exists():
+        torch.manual_seed(seed)
+        model, _ = build_pretrainer(encryption, tuple(rows.shape[2:]), task=task, size="tiny", **_sizes(name))
+        started = time.process_time()
+        curve = train(
+            model,
+            args.pretraining_epochs * (len(rows) // BATCH),
+            args.learning_rate,
+            lambda model: model(pixels(rows[torch.randint(len(rows), (BATCH,))])).loss,
+            lambda model: told(model, test),
+        )
+        about = {"told": curve, "cpu_seconds": time.process_time() - started}
+        print(f"{name}, {task}, seed {seed}: {about}", flush=True)
+        args.output_dir.mkdir(parents=True, exist_ok=True)
+        torch.save({"weights": model.pevit.state_dict(), "about": about}, file)
+    saved = torch.load(file, weights_only=True)
+    return saved["weights"], saved["about"]
 
-            def loss_of(model, chosen=chosen):
-                batch = chosen[torch.randint(len(chosen), (BATCH,))]
-                logits = model(pixel_values=pixels(rows[batch])).logits
-                return torch.nn.functional.cross_entropy(logits, labels[batch], label_smoothing=0.1)
 
-            spent = train(model, args.steps, args.learning_rate, loss_of)
-            results.append(
-                {
-                    "start": start,
-                    "labels": count,
-                    "seed": seed,
-                    "accuracy": accuracy(model, test, test_labels),
-                    "steps": args.steps,
-                    "tiles": args.tiles,
-                    "pretraining_epochs": args.pretraining_epochs,
-                    "foreign_told": found,
-                    "cpu_seconds": spent + (0 if start == "nothing" else seconds),
-                }
-            )
-            print(results[-1], flush=True)
-            save_results(args.results, results)
+def _sizes(name: str) -> dict:
+    return {**SIZE, "position_encoding": "none"} if SETTINGS[name].strategy == "rs" else SIZE
+
+
+def run(args: argparse.Namespace, name: str, seed: int) -> None:
+    """Train from every start with each number of labels, unless there is a result."""
+    done = {tuple(one[part] for part in KEY) for one in load_results(args.results)}
+    todo = [
+        (start, count)
+        for start in args.starts
+        for count in args.labels
+        if (name, start, count, seed) not in done
+        and (TASKS[start] != "places" or SETTINGS[name].strategy == "mi")
+    ]
+    if not todo:
+        return
+    rows, labels = encrypted(SETTINGS[name], args, "train_6k", args.tiles)
+    test, test_labels = encrypted(SETTINGS[name], args, "test_1500", args.tests)
+    config = pevit_config_for(SETTINGS[name], "tiny", **_sizes(name), num_labels=CLASSES)
+    for start, count in todo:
+        about, task = {}, TASKS[start]
+        weights = None
+        if task is not None:
+            weights, about = pretrained(args, name, task, seed, rows, test)
+        torch.manual_seed(seed)
+        model = PEViTForImageClassification(config)
+        if weights is not None:
+            model.pevit.load_state_dict(weights, strict=False)  # positions are new where places were told
+        chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:count]
+
+        def loss_of(model, chosen=chosen):
+            batch = chosen[torch.randint(len(chosen), (BATCH,))]
+            logits = model(pixel_values=pixels(rows[batch])).logits
+            return torch.nn.functional.cross_entropy(logits, labels[batch], label_smoothing=0.1)
+
+        started = time.process_time()
+        curve = train(
+            model, args.steps, args.learning_rate, loss_of, lambda model: accuracy(model, test, test_labels)
+        )
+        result = {"setting": name, "start": start, "labels": count, "seed": seed, "accuracy": curve[-1]}
+        result |= {"curve": curve, "steps": args.steps, "tiles": args.tiles, "pretraining": about}
+        result |= {"pretraining_epochs": 0 if task is None else args.pretraining_epochs}
+        seconds = time.process_time() - started + about.get("cpu_seconds", 0)
+        add_result(args.results, result | {"cpu_seconds": seconds})
+        print(result, flush=True)
 
 
 def rendered(results: list[dict]) -> str:
     """Render the mean and the spread over the seeds that were trained."""
     rows = []
-    for count in sorted({one["labels"] for one in results}):
-        for start in STARTS:
-            runs = [one for one in results if (one["labels"], one["start"]) == (count, start)]
+    for name, count in sorted({(one["setting"], one["labels"]) for one in results}, reverse=True):
+        for start in TASKS:
+            runs = [one for one in results if tuple(one[part] for part in KEY[:3]) == (name, start, count)]
             if runs:
                 scores = mean_and_deviation([100 * one["accuracy"] for one in runs], 1)
+                gained = np.mean([100 * (one["curve"][-1] - one["curve"][0]) for one in runs])
+                told = [100 * one["pretraining"]["told"][-1] for one in runs if one["pretraining"]]
                 seconds = round(float(np.mean([one["cpu_seconds"] for one in runs])))
-                rows.append([count, start, scores, len(runs), seconds])
+                cells = [mean_and_deviation(told, 0) if told else "", scores, f"{gained:+.1f}"]
+                rows.append([name, count, start, *cells, len(runs), seconds])
     if not rows:
         return "No row is stored yet."
-    return table(["labelled tiles", "starts from", "test accuracy, %", "seeds", "CPU s"], rows)
+    heads = ["pictures", "labelled tiles", "starts from", "told, %", "test accuracy, %"]
+    return table([*heads, "gained in last third", "seeds", "CPU s"], rows)
 
 
 def main() -> None:
     args = parse_arguments()
     if not args.report:
-        results: list[dict] = []
         for seed in args.seeds:
-            run(args, Encryption.from_preset("classification", image_size=64), seed, results)
+            for name in args.only or SETTINGS:
+                run(args, name, seed)
     publish(MARK, rendered(load_results(args.results)), args.results)
 
 

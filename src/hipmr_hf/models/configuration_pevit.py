@@ -64,8 +64,13 @@ class PEViTConfig(PreTrainedConfig):
         regression_std (`list[float]`, *optional*): The standard deviation of each, above 0; both or none.
         decoder_hidden_size (`int`, defaults to 32): Features of every pixel in the head of
             [`PEViTForSemanticSegmentation`].
+        pretraining_task (`str`, defaults to `"foreign"`): What [`PEViTForPreTraining`] learns: `"foreign"`,
+            which patches are another image's, or `"places"`, where each patch stands, for images whose
+            patches keep their places.
         foreign_patch_rate (`float`, defaults to 0.25): Share of the patches, between 0 and 1, that
             [`PEViTForPreTraining`] takes from another image.
+        context_patch_rate (`float`, defaults to 0.25): Share of the patches, above 0 and at most 1, that all
+            may look at while [`PEViTForPreTraining`] tells places.
         semantic_loss_ignore_index (`int`, defaults to 255): Pixels of this class id count for nothing in the
             loss of [`PEViTForSemanticSegmentation`].
 
@@ -116,7 +121,9 @@ class PEViTConfig(PreTrainedConfig):
     regression_mean: list[float] | None = None
     regression_std: list[float] | None = None
     decoder_hidden_size: int = 32
+    pretraining_task: Literal["foreign", "places"] = "foreign"
     foreign_patch_rate: float = 0.25
+    context_patch_rate: float | int = 0.25
     semantic_loss_ignore_index: int = 255
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -193,6 +200,10 @@ class PEViTConfig(PreTrainedConfig):
         if not 0 < self.foreign_patch_rate < 1:
             raise ValueError(
                 f"`foreign_patch_rate` must be above 0 and below 1, got {self.foreign_patch_rate}."
+            )
+        if not 0 < self.context_patch_rate <= 1:
+            raise ValueError(
+                f"`context_patch_rate` must be above 0 and at most 1, got {self.context_patch_rate}."
             )
         if not 0 <= self.distillation_alpha <= 1:
             raise ValueError(f"`distillation_alpha` must be between 0 and 1, got {self.distillation_alpha}.")
