@@ -46,6 +46,7 @@ _AUTO_CLASSES = {
     "image-classification": "AutoModelForImageClassification",
     "object-detection": "AutoModelForObjectDetection",
     "image-segmentation": "AutoModelForSemanticSegmentation",
+    "image-feature-extraction": "AutoModel",
 }
 _SIZES = (
     (10**3, "n<1K"),
@@ -92,7 +93,8 @@ class ModelFacts:
     Args:
         repo_id: where it is, or will be, on the Hub.
         encryption: settings of the images it was trained on.
-        task: "image-classification", "object-detection" or "image-segmentation".
+        task: "image-classification", "object-detection", "image-segmentation", or, for a model without a
+            head, "image-feature-extraction".
         metrics: measured values by name; a prefix "eval_" is dropped, and what is no metric is left out.
         baselines: measured values of what it is compared with, by description.
         dataset_name: the encrypted dataset, if it is on the Hub.
@@ -335,7 +337,7 @@ def _metrics(values: Mapping[str, float]) -> dict[str, float]:
         name: float(value)
         for name, value in named.items()
         if "accuracy" in name
-        or re.match(r"m?ap\b|map_|mean_iou|iou_|f1_|average_precision|(mse|mae|r2)$", name)
+        or re.match(r"m?ap\b|map_|mean_iou|iou_|f1_|average_precision|(mse|mae|r2)$|\w+_told$", name)
     }
 
 

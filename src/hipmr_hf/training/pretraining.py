@@ -126,6 +126,17 @@ class PretrainingTrainer(Trainer):
         """Leave biases, norms, tokens and positions without weight decay."""
         return decaying_parameters(model)
 
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> torch.utils.data.DataLoader[Any]:
+        """Evaluate all rows, but a last one that would be alone in its batch and have no partner."""
+        rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
+        if len(rows) % (self.args.eval_batch_size * self.args.world_size) == 1 and len(rows) > 1:
+            rows = rows.select(range(len(rows) - 1))
+        drops, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
+        try:
+            return super().get_eval_dataloader(rows)
+        finally:
+            self.args.dataloader_drop_last = drops
+
     def prediction_step(
         self,
         model: torch.nn.Module,
