@@ -11,6 +11,9 @@ One record is one row. Where a picture stands in several rows, such as one that 
 --keep-columns label picture`): then one record is one picture, of which a step takes one row at most. Without
 it, the guarantee is for each row, and the card says so.
 
+Labels may be one class a picture, lists of classes, or numbers. Mean and spread of numbers tell of all
+records and have no noise, so a regression is scaled by a range that was known before: `--number_range 0 120`.
+
 Privacy costs accuracy, least with many records: take large batches (`--expected_batch_size`), many epochs,
 and a checkpoint that was trained on public images (`--model_name_or_path`). Mixup and a teacher's logits are
 refused, for the guarantee would not hold. Evaluation needs a split of its own: a share that is held out by
@@ -44,7 +47,6 @@ from hipmr_hf.hub.cards import ModelFacts, model_card
 from hipmr_hf.hub.privacy_section import PrivacyFacts
 from hipmr_hf.hub.publishing import card_on_the_hub
 from hipmr_hf.hub.shareable_command import shareable_command
-from hipmr_hf.metrics import Accuracy
 from hipmr_hf.training.augmentation import EncryptedAugmentation
 from hipmr_hf.training.classification import (
     build_pevit,
@@ -56,12 +58,12 @@ from hipmr_hf.training.private import (
     OneRowAPicture,
     PrivacyBudget,
     PrivateTraining,
-    refuse_what_voids,
     rows_of_pictures,
 )
-from hipmr_hf.training.problems import label_names
+from hipmr_hf.training.private_terms import refuse_what_voids, scaled_in_private
+from hipmr_hf.training.problems import Problem, ProblemType, problem_of
 from hipmr_hf.training.script import parse_arguments, run_script
-from hipmr_hf.training.splits import at_most, class_names, load_encryption, load_splits
+from hipmr_hf.training.splits import at_most, load_encryption, load_splits
 
 CHECKPOINT = "private_checkpoint.pt"
 
@@ -71,6 +73,12 @@ class Arguments:
     dataset_name: str = field(metadata={"help": "Folder or Hub repository of an encrypted dataset."})
     output_dir: Path = field(metadata={"help": "Where the model and the checkpoint go."})
     label_column: str = "label"
+    problem_type: ProblemType | None = field(
+        default=None, metadata={"help": "What the labels are taken for; default: what they are."}
+    )
+    number_range: list[float] | None = field(
+        default=None, metadata={"help": "Lowest and highest number of a regression, known beforehand."}
+    )
     picture_column: str | None = field(
         default=None, metadata={"help": "Id of the plain picture: all of its rows are one record."}
     )
@@ -121,11 +129,12 @@ def load_rows(args: Arguments) -> tuple[Dataset, Dataset]:
         train_split=args.train_split,
         eval_split=args.eval_split,
         label_column=args.label_column,
+        problem_type=args.problem_type,
     )
     return tuple(at_most(splits, (args.max_train_samples, args.max_eval_samples)))
 
 
-def build_model(args: Arguments, names: list[str]):
+def build_model(args: Arguments, problem: Problem):
     """Read the dataset's encryption, build a model that fits, and its processor."""
     encryption = load_encryption(args.dataset_name, model_name=args.model_name_or_path)
     model, processor = build_pevit(
@@ -140,8 +149,7 @@ def build_model(args: Arguments, names: list[str]):
         attn_implementation=args.attn_implementation,
         drop_path_rate=args.drop_path_rate,
         patch_drop_rate=0.0,
-        problem_type="single_label_classification",
-        **label_names(names),
+        **problem.settings(),
     )
     return encryption, model, processor
 
@@ -172,12 +180,12 @@ def start_training(args: Arguments, model, records: OneRowAPicture) -> PrivateTr
 
 
 @torch.no_grad()
-def evaluate(model, loader: DataLoader, device: torch.device) -> dict[str, float]:
+def evaluate(model, loader: DataLoader, device: torch.device, problem: Problem) -> dict[str, float]:
     model.eval()
     logits = [model(pixel_values=batch["pixel_values"].to(device)).logits.float().cpu() for batch in loader]
     labels = torch.cat([batch["labels"] for batch in loader])
     model.train()
-    return Accuracy().compute(predictions=torch.cat(logits).numpy(), references=labels.numpy())
+    return problem.metric().compute(predictions=torch.cat(logits).numpy(), references=labels.numpy())
 
 
 def resumed(args: Arguments, training: PrivateTraining, device: torch.device) -> int:
@@ -229,14 +237,15 @@ def main(args: Arguments) -> dict[str, float]:
     set_seed(args.seed)
     rows, evaluation = load_rows(args)
     pictures = rows_of_pictures(rows, args.picture_column)
-    names = class_names(rows, args.label_column)
-    encryption, model, processor = build_model(args, names)
-    to_inputs = input_transform(processor, label_column=args.label_column)
+    problem = scaled_in_private(problem_of(rows, args.label_column), args.number_range)
+    encryption, model, processor = build_model(args, problem)
+    to_inputs = input_transform(processor, label_column=args.label_column, problem=problem)
     training = start_training(
         args, model.to(device), OneRowAPicture(rows.with_transform(to_inputs), pictures)
     )
     augmentation = EncryptedAugmentation(
-        num_labels=len(names),
+        num_labels=len(problem.names),
+        problem_type=problem.problem_type,
         turns=args.turns,
         patch_size=encryption.encrypted_patch_size if encryption.strategy == "rs" else None,
         label_smoothing=args.label_smoothing,
@@ -244,7 +253,7 @@ def main(args: Arguments) -> dict[str, float]:
 
     def loss_of(model, batch):
         batch = {name: value.to(device) for name, value in batch.items()}
-        return classification_loss(model, augmentation(batch))[0]
+        return classification_loss(model, augmentation(batch), problem.problem_type)[0]
 
     steps = train(args, training, loss_of, resumed(args, training, device))
     training.close()
@@ -253,7 +262,7 @@ def main(args: Arguments) -> dict[str, float]:
         args.per_device_eval_batch_size,
         collate_fn=default_data_collator,
     )
-    metrics = evaluate(model, loader, device)
+    metrics = evaluate(model, loader, device, problem)
     metrics |= {"epsilon": training.epsilon, "delta": training.budget.delta, "steps": steps}
     privacy = PrivacyFacts(
         training.epsilon,

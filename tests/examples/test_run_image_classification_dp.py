@@ -1,7 +1,7 @@
 """Real DP-SGD on encrypted digits, through the script, with the accountant's epsilon on the card."""
 
 import pytest
-from datasets import DatasetDict, concatenate_datasets, load_dataset
+from datasets import DatasetDict, List, Value, concatenate_datasets, load_dataset
 from example_helpers import SHUFFLING, TINY_MODEL, digits, results
 from huggingface_hub import ModelCard
 from opacus.accountants import PRVAccountant, RDPAccountant
@@ -92,6 +92,33 @@ def test_a_killed_run_goes_on_and_pays_for_all_of_its_steps(example, folders, tm
         accountant.step(noise_multiplier=told["noise_multiplier"], sample_rate=0.25)
     assert metrics["epsilon"] == pytest.approx(accountant.get_epsilon(told["delta"]))
     assert metrics["steps"] == 8 and not (tmp_path / "private_checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(("column", "metric"), [("several", "f1_micro"), ("number", "mae")])
+def test_lists_of_classes_and_numbers_are_learned_too(example, tmp_path, column, metric):
+    plain = digits()
+    for split, rows in plain.items():
+        told = {"several": [[label] * (label > 2) for label in rows["label"]]}
+        told["number"] = [10.0 * label for label in rows["label"]]
+        kinds = {"several": List(rows.features["label"]), "number": Value("float32")}
+        for name, values in told.items():
+            rows = rows.add_column(name, values, feature=kinds[name])
+        plain[split] = rows
+    save_encrypted_dataset(
+        encrypt_dataset(plain, SHUFFLING, keep_columns=[column]), SHUFFLING, tmp_path / "rs"
+    )
+    options = ["--label_column", column, "--max_train_steps", 2, *RDP]
+    if column == "number":
+        with pytest.raises(InputValueError, match="--number_range: it is missing"):
+            run(example, tmp_path / "rs", tmp_path / "out", *options)
+        options += ["--number_range", 0, 100]
+    metrics = run(example, tmp_path / "rs", tmp_path / "out", *options)
+    assert metric in metrics and 0 < metrics["epsilon"] <= 8
+    config = AutoModelForImageClassification.from_pretrained(tmp_path / "out").config
+    if column == "number":
+        assert config.regression_mean == [50.0] and config.id2label == {0: "number"}
+    else:
+        assert config.problem_type == "multi_label_classification" and config.num_labels == 10
 
 
 @pytest.mark.parametrize(

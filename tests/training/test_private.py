@@ -14,11 +14,15 @@ from hipmr_hf.training.private import (
     OneRowAPicture,
     PrivacyBudget,
     PrivateTraining,
-    refuse_what_voids,
     rows_of_pictures,
 )
+from hipmr_hf.training.private_terms import refuse_what_voids, scaled_in_private
+from hipmr_hf.training.problems import Problem
 
 SIZE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+AGES = Problem("regression", ("age",), (51.3,), (11.7,))
 
 
 def pevit(kind=PEViTForImageClassification, **settings):
@@ -68,6 +72,23 @@ def test_gradients_of_records_are_those_of_batches_of_one(kind, patch_embedding,
             weight.grad_sample, torch.stack(each), rtol=0, atol=1e-12, msg=lambda text, name=name: name + text
         )
         assert weight.grad_sample.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("problem_type", ["multi_label_classification", "regression"])
+def test_gradients_of_lists_of_classes_and_of_numbers_are_exact_too(problem_type):
+    scale = {"regression_mean": [50.0, 1.0, 0.0], "regression_std": [20.0, 3.0, 1.0]}
+    model = pevit(problem_type=problem_type, **(scale if problem_type == "regression" else {})).double()
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
+    labels = torch.rand(4, 3, dtype=torch.float64).round()
+    alone = []
+    for image, label in zip(images, labels, strict=True):
+        model.zero_grad()
+        model(pixel_values=image[None], labels=label[None]).loss.backward()
+        alone.append([weight.grad.clone() for weight in model.parameters()])
+    model.zero_grad()
+    GradSampleModule(model)(pixel_values=images, labels=labels).loss.backward()
+    for weight, *each in zip(model.parameters(), *alone, strict=True):
+        torch.testing.assert_close(weight.grad_sample, torch.stack(each), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("prv", PRVAccountant), ("rdp", RDPAccountant)])
@@ -158,6 +179,12 @@ def test_a_training_goes_on_with_what_it_had_spent():
         (lambda: refuse_what_voids(mixup_alpha=0.8), "--mixup_alpha: got 0.8"),
         (lambda: refuse_what_voids(teacher_logits_column="t"), "--teacher_logits_column: got 't'"),
         (lambda: refuse_what_voids(patch_drop_rate=0.25), "--patch_drop_rate: got 0.25"),
+        (lambda: scaled_in_private(AGES, None), "--number_range: it is missing"),
+        (lambda: scaled_in_private(AGES, [5, 5]), r"--number_range: got \[5, 5\], expected the lowest"),
+        (
+            lambda: scaled_in_private(Problem("multi_label_classification", ("a",)), [0, 1]),
+            "but the labels are classes",
+        ),
         (
             lambda: rows_of_pictures(datasets.Dataset.from_dict({"a": [1]}), "b"),
             "--picture_column: there is no column 'b'; the columns are a",

@@ -64,7 +64,7 @@ class PEViTForPreTraining(PEViTPreTrainedModel):
     >>> output = model(torch.rand(4, 3, 32, 48))  # 4 x 6 patches
     >>> output.logits.shape, output.foreign_patches.shape, output.loss.ndim
     (torch.Size([4, 24]), torch.Size([4, 24]), 0)
-    >>> config.image_size, config.pretraining_task = (32, 48), "places"
+    >>> config.image_size, config.pretraining_task = [32, 48], "places"
     >>> PEViTForPreTraining(config)(torch.rand(4, 3, 32, 48)).logits.shape
     torch.Size([4, 24, 24])
     """

@@ -272,36 +272,6 @@ class PrivateTraining:
         }
 
 
-def refuse_what_voids(
-    *, mixup_alpha: float = 0.0, teacher_logits_column: str | None = None, patch_drop_rate: float = 0.0
-) -> None:
-    """Refuse what would make an epsilon say too little, or its gradients wrong.
-
-    Raises:
-        InputValueError: mixup, a teacher, or dropped patches are asked for.
-
-    Example:
-        >>> refuse_what_voids(mixup_alpha=0.8)
-        Traceback (most recent call last):
-        hipmr_hf.errors.InputValueError: --mixup_alpha: got 0.8, but with differential privacy it must be ...
-    """
-    if mixup_alpha:
-        raise InputValueError(
-            f"--mixup_alpha: got {mixup_alpha}, but with differential privacy it must be 0: mixup blends two "
-            "records, so that neither has a gradient of its own to clip; leave it out."
-        )
-    if teacher_logits_column is not None:
-        raise InputValueError(
-            f"--teacher_logits_column: got {teacher_logits_column!r}, but a teacher that saw the pictures "
-            "without noise tells of all of them in its logits, and no epsilon covers that; leave it out."
-        )
-    if patch_drop_rate:
-        raise InputValueError(
-            f"--patch_drop_rate: got {patch_drop_rate}, but with differential privacy it must be 0: the "
-            "gradient of each record is worked out in a second pass, which would drop other patches."
-        )
-
-
 def _check_fits(budget: PrivacyBudget, records: int, expected_batch_size: int) -> None:
     if not 1 <= expected_batch_size <= records:
         raise InputValueError(
