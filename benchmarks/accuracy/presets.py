@@ -22,13 +22,12 @@ from benchmarks.accuracy.eurosat import TENTH, Setting, classification_arguments
 from benchmarks.harness import trainings
 from benchmarks.harness.pages import publish
 from benchmarks.harness.results_file import load_results
-from benchmarks.harness.settings import BOTH, mixing, shuffling
+from benchmarks.harness.settings import BOTH, TONES_APART, mixing, shuffling
 from benchmarks.harness.tables import mean_and_deviation, table
 from hipmr_hf import Encryption, RandomShuffling
 
 MARK = "presets_accuracy"
-APART = {"sub_patch_symmetries": True, "shuffle_tones": True}
-MIXED_APART = {**APART, "sub_patch_grid": 2}
+MIXED_APART = {**TONES_APART, "sub_patch_grid": 2}
 SMALL = {"image_size": 64, "patch_size": 8}
 
 
@@ -54,10 +53,10 @@ SETTINGS = [
     _row("plain", None, "linear"),
     _row("RS+MI interval 2, symmetries, tones apart", _rs(**MIXED_APART, interval=2), "invariant"),
     _row("RS+MI, symmetries, tones apart", _rs(**MIXED_APART), "invariant"),
-    _row("MI, symmetries, tones apart", mixing(**SMALL, **APART), "invariant"),
+    _row("MI, symmetries, tones apart", mixing(**SMALL, **TONES_APART), "invariant"),
     _row("RS", RS, "linear"),
-    _row("RS interval 2, symmetries, tones apart", _rs(**APART, interval=2), "invariant"),
-    _row("RS+MI grid 4, symmetries, tones apart", _rs(**APART, sub_patch_grid=4), "invariant"),
+    _row("RS interval 2, symmetries, tones apart", _rs(**TONES_APART, interval=2), "invariant"),
+    _row("RS+MI grid 4, symmetries, tones apart", _rs(**TONES_APART, sub_patch_grid=4), "invariant"),
     _row("plain", None, "invariant"),
     _row("RS, symmetries", _rs(sub_patch_symmetries=True), "invariant"),
     _row("MI", mixing(**SMALL), "nonlinear"),

@@ -5,6 +5,7 @@ from hipmr_hf import MixingUp, RandomShuffling
 SIDE, PATCH = 224, 16
 MIXED = {"sub_patch_grid": 2}
 BOTH = {"sub_patch_symmetries": True, "patch_normalization": True}
+TONES_APART = {"sub_patch_symmetries": True, "shuffle_tones": True}
 HARDENED = {**MIXED, **BOTH}
 
 
