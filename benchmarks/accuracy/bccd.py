@@ -7,8 +7,8 @@ setting and seed, from random weights, on the 205 training
 images resized to a shorter side of 240 pixels, with patches of 16. Writes each result to
 `benchmarks/results/bccd_detection.json` as it comes (a started table is gone on with), then the table in
 docs/results.md and a picture of detections on test images. The recipe was chosen on the 87 validation images,
-which `--validation` evaluates on; the 72 test images played no part in that. Some rows start from a classifier of
-6,000 EuroSAT tiles, mixed up alike, which is trained first, with `examples/run_image_classification.py`.
+which `--validation` evaluates on; the 72 test images played no part in that. Some rows start from a
+classifier of 6,000 EuroSAT tiles, mixed up alike, which `examples/run_image_classification.py` trains first.
 """
 
 import argparse

@@ -3,8 +3,9 @@
     python benchmarks/attacks/recognisers.py --data_dir ../shared/data --backbone FOLDER
 
 The recognisers of the extra `recognisers` look at plain pictures, at encrypted ones as they are, and at what
-attackers make of them: the jigsaw solver, pair scores that turns do not change (fitted for each preset on
-other pages, portraits and photographs), and the inversion of the paper's mixing-up.
+attackers make of them: the jigsaw solver, pair scores that turns do not change and the solver that turns
+whole pieces (both fitted for each preset on other pages, portraits and photographs), and the inversion of
+the paper's mixing-up.
 
 - faces: portraits, 160 pixels wide in 224, of 20 people; found, and identified among 40 people, of whom the
   attacker holds three other plain pictures each. Figures only; no portrait is shown.
@@ -135,7 +136,7 @@ def inverted(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | 
     return [invert_mixing(image, encryption, steps=60).reconstruction for image in images]
 
 
-_FITTED: dict[Encryption, Any] = {}
+_FITTED: dict[tuple[str, Encryption], Any] = {}
 
 
 def turned(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
@@ -143,10 +144,25 @@ def turned(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | No
 
     if encryption.strategy != "rs" or not encryption.sub_patch_symmetries:
         return None
-    if encryption not in _FITTED:
-        _FITTED[encryption] = fit_turned(encryption, sets.to_fit_on(), trees=TREES)
-    images = as_it_is(encryption, plain, sets)
-    found = [_FITTED[encryption](image).reconstruction for image in images]
+    return put_together(fit_turned, encryption, plain, sets, trees=TREES)
+
+
+def whole(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
+    from hipmr_hf.attacks.jigsaw_whole.attacker import cannot_be_whole, fit_whole
+
+    if cannot_be_whole(encryption) is not None:
+        return None
+    return put_together(fit_whole, encryption, plain, sets, trees=0)
+
+
+def put_together(
+    fit: Callable, encryption: Encryption, plain: Pictures, sets: Sets, **options: int
+) -> Pictures:
+    """Attack pictures by what was fitted on others, once, and turn what comes out the way up."""
+    key = (fit.__name__, encryption)
+    if key not in _FITTED:
+        _FITTED[key] = fit(encryption, sets.to_fit_on(), **options)
+    found = [_FITTED[key](image).reconstruction for image in as_it_is(encryption, plain, sets)]
     return [best_turned(*both) for both in zip(found, plain, strict=True)]
 
 
@@ -155,6 +171,7 @@ SOURCES: dict[str, Callable[[Encryption, Pictures, Sets], Pictures | None]] = {
     "jigsaw solver": solved,
     "inversion": inverted,
     "turned pieces": turned,
+    "whole turned pieces": whole,
 }
 
 
