@@ -8,7 +8,9 @@ patch size 16). Partner is the share of patches whose best-scored partner is tru
 adjacent the share of adjacent pairs of the assembled picture that are truly adjacent; distance how far apart
 these pairs lie, 1 for no order at all. Writes `benchmarks/results/turned.json` as results come (a started
 table is gone on with; `--only` measures the named settings alone, and several runs may work side by side) and
-puts the table into docs/attacks.md. Times are processor seconds of one core.
+puts the table into docs/attacks.md. With `--learn SECONDS` a network learns first, for so long, which patches
+are neighbours, from random crops of the same photographs, and its scores are one feature more. Times are
+processor seconds of one core.
 """
 
 import argparse
@@ -32,6 +34,8 @@ from benchmarks.harness.tables import standard_error, table
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import encrypt_with_truth
 from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned
+from hipmr_hf.attacks.trained.training_crops import TrainingCrops
+from hipmr_hf.attacks.trained.turned_pairs import TurnedPairs, train_turned_pairs
 
 MARK = "turned"
 COMMAND = "python benchmarks/attacks/turned.py"
@@ -72,6 +76,7 @@ SCORES = ("partner", "adjacent", "distance")
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__, results=MARK, only="names of settings", report="print the table")
     parser.add_argument("--crops", type=int, default=CROPS, help="to fit on; others than the default: curve")
+    parser.add_argument("--learn", type=float, default=0, help="seconds that a network learns; default: none")
     return parser.parse_args()
 
 
@@ -93,17 +98,37 @@ def measure(args: argparse.Namespace) -> None:
     attacked, learned_from = divide(args.data_dir, "photos_skimage", "coco128_free_train")
     crops = crops_to_fit(learned_from, args.crops)
     for name in args.only or SETTINGS:
-        if any((run["setting"], run["crops"]) == (name, args.crops) for run in stored_runs(args.results)):
+        asked = (name, args.crops, args.learn)
+        if any(
+            (run["setting"], run["crops"], learned_for(run)) == asked for run in stored_runs(args.results)
+        ):
             continue
-        run = one_setting(name, crops, attacked)
+        learned = learn(name, learned_from, args.learn) if args.learn else None
+        run = one_setting(name, crops, attacked, learned)
+        if learned:
+            run["network"] = {"seconds": args.learn, **learned.effort, "curve": learned.curve}
         add(args.results, run)
         print(f"{name}, {args.crops} crops: partner {mean(run, 'partner'):.3f}", flush=True)
 
 
-def one_setting(name: str, crops: list[np.ndarray], attacked: dict[int, np.ndarray]) -> dict[str, Any]:
+def learn(name: str, photos: list[np.ndarray], seconds: float) -> TurnedPairs:
+    return train_turned_pairs(SETTINGS[name], TrainingCrops(photos, (SIDE, SIDE)), cpu_seconds=seconds)
+
+
+def learned_for(run: dict[str, Any]) -> float:
+    """Seconds that a network learned; 0 without one."""
+    return run["network"]["seconds"] if "network" in run else 0
+
+
+def one_setting(
+    name: str,
+    crops: list[np.ndarray],
+    attacked: dict[int, np.ndarray],
+    learned: TurnedPairs | None = None,
+) -> dict[str, Any]:
     """Fit the attacker, and let it attack every photograph under fresh randomness."""
     encryption, started = SETTINGS[name], time.process_time()
-    attacker = fit_turned(encryption, crops, trees=TREES)
+    attacker = fit_turned(encryption, crops, trees=TREES, learned=learned)
     record = {"setting": name, "crops": len(crops), "fitting_seconds": time.process_time() - started}
     images = []
     for number, photo in attacked.items():
@@ -141,29 +166,38 @@ def rendered(runs: list[dict[str, Any]]) -> str:
     if not runs:
         return "Not measured yet."
     order = {name: place for place, name in enumerate(SETTINGS)}
-    by_place = sorted(runs, key=lambda run: (order[run["setting"]], run["crops"]))
-    rows = []
+    by_place = sorted(runs, key=lambda run: (order[run["setting"]], run["crops"], learned_for(run)))
+    rows, more, curves = [], [], []
     for run in by_place:
-        if run["crops"] == CROPS:
-            seconds = f"{run['fitting_seconds']:.0f} + {mean(run, 'cpu_seconds'):.1f}"
-            chance = f"{mean(run, 'chance'):.3f}"
-            rows.append([run["setting"], *(spread(run, name) for name in SCORES), chance, seconds])
-    heads = ["setting", *SCORES, "chance of the first two", "CPU s: fitting + a picture"]
-    curve = [
-        [
-            run["setting"],
-            run["crops"],
-            f"{run['fitting_seconds']:.0f}",
-            *(spread(run, name) for name in SCORES),
+        scores, fitting = [spread(run, name) for name in SCORES], f"{run['fitting_seconds']:.0f}"
+        usual = run["crops"] == CROPS and not learned_for(run)
+        if usual:
+            seconds = f"{fitting} + {mean(run, 'cpu_seconds'):.1f}"
+            rows.append([run["setting"], *scores, f"{mean(run, 'chance'):.3f}", seconds])
+        if not usual or run["setting"] in CURVE:
+            learned = f"{learned_for(run):.0f}" if learned_for(run) else "-"
+            more.append([run["setting"], run["crops"], fitting, learned, *scores])
+        curves += [[run["setting"], *point] for point in learning_curve(run)]
+    found = table(["setting", *SCORES, "chance of the first two", "CPU s: fitting + a picture"], rows)
+    if len(rows) == len(runs):
+        return found
+    told = "Less and more to fit on, and with a network that learned first, for some of them:"
+    heads = ["setting", "crops fitted on", "fitting, CPU s", "network learned, CPU s", *SCORES]
+    parts = [found, told, table(heads, more)]
+    if curves:
+        parts += [
+            "The network alone, while it learns, on crops of photographs that it does not learn from:",
+            table(["setting", "CPU s", "steps", "loss", "partner"], curves),
         ]
-        for run in by_place
-        if run["setting"] in CURVE
+    return "\n\n".join(parts)
+
+
+def learning_curve(run: dict[str, Any]) -> list[list[str]]:
+    """What the network alone finds, as its time goes by."""
+    return [
+        [f"{point['cpu_seconds']:.0f}", point["step"], f"{point['loss']:.3f}", f"{point['partner']:.3f}"]
+        for point in run.get("network", {"curve": []})["curve"]
     ]
-    if all(run["crops"] == CROPS for run in runs):
-        return table(heads, rows)
-    more = table(["setting", "crops fitted on", "fitting, CPU s", *SCORES], curve)
-    told = "Less and more to fit on, the presets `classification` and `strongest`:"
-    return f"{table(heads, rows)}\n\n{told}\n\n{more}"
 
 
 def main() -> None:

@@ -85,3 +85,11 @@ def test_partners_do_not_count_where_all_neighbours_were_dropped():
 def test_cells_taken_twice_are_refused():
     with pytest.raises(InputValueError, match="twice"):
         turned_scores(np.array([0, 0]), np.array([0, 1]), (1, 2))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint64, np.int32])
+def test_cells_may_be_of_any_whole_number_type(kind):
+    truth = np.array([3, 0, 2, 1])
+
+    np.testing.assert_array_equal(true_neighbours(truth.astype(kind), (2, 2)), true_neighbours(truth, (2, 2)))
+    assert turned_scores(truth.astype(kind), truth.astype(kind), (2, 2))["adjacent"] == 1

@@ -167,4 +167,4 @@ def _checked(name: str, places: np.ndarray, shape: tuple[int, int]) -> np.ndarra
         )
     if len(np.unique(places)) != len(places):
         raise InputValueError(f"{name}: got a cell twice, expected a different one for every patch.")
-    return places
+    return places.astype(np.int64)  # differences of unsigned numbers would wrap around

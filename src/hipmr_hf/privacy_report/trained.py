@@ -13,6 +13,8 @@ from .solving import cannot_solve, order_record, solver
 if TYPE_CHECKING:
     from .bench import Bench
 
+Progress = Callable[[float, str], None]
+
 _FEW_IMAGES = 50
 _MIN_IMAGES = 4
 
@@ -45,7 +47,7 @@ def neighbour(bench: Bench) -> AttackRecord:
     """Learn which patches are neighbours, and let the solver use it."""
     from ..attacks.trained.neighbour import train_neighbour
 
-    attacker = _train(bench, train_neighbour)
+    attacker = train_on(bench, train_neighbour)
     results = [attacker(image, truth) for image, truth in _puzzles(bench)]
     return order_record(bench, results, **_told(bench, attacker, "neighbour", "a trained neighbour network"))
 
@@ -54,7 +56,7 @@ def position(bench: Bench) -> list[AttackRecord]:
     """Learn where patches use to stand; alone, and as a hint for the solver."""
     from ..attacks.trained.position import train_position
 
-    attacker, size = _train(bench, train_position, aligned=True), bench.encryption.encrypted_patch_size
+    attacker, size = train_on(bench, train_position, aligned=True), bench.encryption.encrypted_patch_size
     alone = [attacker(image, truth) for image, truth in _puzzles(bench)]
     told = _told(bench, attacker, "position", "a trained position network")
     records = [order_record(bench, alone, measure="direct", **told)]
@@ -73,14 +75,14 @@ def reconstruction(bench: Bench) -> AttackRecord:
     """Learn to draw the picture from the set of encrypted patches."""
     from ..attacks.trained.reconstruction import train_reconstruction
 
-    return _drawn(bench, _train(bench, train_reconstruction), "reconstruction", "a trained transformer")
+    return _drawn(bench, train_on(bench, train_reconstruction), "reconstruction", "a trained transformer")
 
 
 def mixing_decoder(bench: Bench) -> AttackRecord:
     """Learn to undo mixing-up."""
     from ..attacks.mixing.decoder import train_mixing_decoder
 
-    return _drawn(bench, _train(bench, train_mixing_decoder), "mixing_decoder", "a trained decoder")
+    return _drawn(bench, train_on(bench, train_mixing_decoder), "mixing_decoder", "a trained decoder")
 
 
 def _drawn(bench: Bench, attacker: Any, name: str, title: str) -> AttackRecord:
@@ -89,12 +91,16 @@ def _drawn(bench: Bench, attacker: Any, name: str, title: str) -> AttackRecord:
     return record_of(results, bench.plain, bench.others, kind=PICTURE, measure="likeness", **told)
 
 
-def _train(bench: Bench, train: Callable[..., Any], *, aligned: bool = False) -> Any:
+def train_on(
+    bench: Bench, train: Callable[..., Any], *, aligned: bool = False, progress: Progress | None = None
+) -> Any:
+    """Train an attacker for the time that the effort gives, on the images that are not attacked."""
     from ..attacks.trained.training_crops import TrainingCrops
 
     crops = TrainingCrops(bench.attacker_images, bench.plain.shape[1:3], aligned=aligned, seed=bench.seed)
     seconds = bench.effort.training_seconds
-    return train(bench.encryption, crops, cpu_seconds=seconds, seed=bench.seed, progress=bench.inside)
+    told = progress or bench.inside
+    return train(bench.encryption, crops, cpu_seconds=seconds, seed=bench.seed, progress=told)
 
 
 def _puzzles(bench: Bench) -> itertools.chain:

@@ -9,6 +9,7 @@ from ..recognisers.evidence import best_turned
 from .records import ORDER, AttackRecord, record_of
 from .sample import FITTED_ON, LEAST_TO_LEARN_FROM, to_learn_from
 from .solving import cannot_solve, perfect_order
+from .trained import cannot_train, train_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..attacks.base import AttackResult
+    from ..attacks.trained.turned_pairs import TurnedPairs
     from .bench import Bench
 
 _FEW_IMAGES = 40
@@ -47,13 +49,14 @@ def turned(bench: Bench) -> AttackRecord:
     """Fit pair scores on images that are not attacked, then put the attacked ones together by them."""
     from ..attacks.jigsaw_turned.attacker import fit_turned
 
-    others = _others(bench)[:FITTED_ON]
+    others, learned = _others(bench)[:FITTED_ON], _learned(bench)
     attacker = fit_turned(
         bench.encryption,
         [bench.encryption.prepare(image) for image in others],
         trees=bench.effort.boosting_trees,
+        learned=learned,
         seed=bench.seed,
-        progress=lambda share, text: bench.inside(share / 2, text),
+        progress=lambda share, text: bench.inside((1 + share) / 4, text),
     )
     results = []
     for number, (image, truth) in enumerate(zip(bench.sample.images, bench.sample.positions, strict=True)):
@@ -62,6 +65,9 @@ def turned(bench: Bench) -> AttackRecord:
     notes = [_SHOWN]
     if len(others) < _FEW_IMAGES:
         notes.append(f"It was fitted on {len(others)} images only; on more it would find more.")
+    if learned:
+        seconds, count = learned.effort["cpu_seconds"], learned.effort["source_images"]
+        notes.append(f"A network helps it that learned for {seconds:.0f} seconds from {count} images.")
     return record_of(
         results,
         bench.plain,
@@ -74,6 +80,15 @@ def turned(bench: Bench) -> AttackRecord:
         baselines=perfect_order(bench),
         notes=notes,
     )
+
+
+def _learned(bench: Bench) -> TurnedPairs | None:
+    """Train a network that scores pairs as well, where the effort trains any."""
+    if cannot_train(bench):
+        return None
+    from ..attacks.trained.turned_pairs import train_turned_pairs
+
+    return train_on(bench, train_turned_pairs, progress=lambda share, text: bench.inside(share / 4, text))
 
 
 def cannot_be_whole(bench: Bench) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InputValueError
 from ...metrics.turned_order import partner_share, true_neighbours, turned_chance, turned_scores
 from ..base import AttackResult, check_shuffled, encrypt_with_truth, grid_shape, join_patches, split_mosaic
-from .pair_features import view_of
+from .pair_features import Learned, view_of
 from .pair_model import PairModel, Puzzle, fit_pair_model
 from .places import gains, lay_out, layout_worth
 
@@ -97,6 +97,7 @@ def fit_turned(
     plain: Iterable[np.ndarray],
     *,
     trees: int = 200,
+    learned: Learned | None = None,
     seed: int = 0,
     progress: Callable[[float, str], None] = lambda share, text: None,
     **search: int,
@@ -108,6 +109,7 @@ def fit_turned(
         plain: uint8 (height, width, 3), prepared as the encryption prepares pictures; a hundred crops are
             better than ten.
         trees: boosting rounds.
+        learned: a network's scores of pairs, from `train_turned_pairs` on other pictures: one feature more.
         seed: of fitting and search; orders and turns are always drawn afresh.
         progress: called with the share of the fitting that is done, and a few words.
         search: `steps` and `runs` of `TurnedAttacker`.
@@ -133,7 +135,8 @@ def fit_turned(
     puzzles = [_puzzle(encryption, picture) for picture in plain]
     if len(puzzles) < 2:
         raise InputValueError(f"plain: got {len(puzzles)} pictures, expected 2 or more to learn from.")
-    model = fit_pair_model(puzzles, view_of(encryption), trees=trees, seed=seed, progress=progress)
+    options = {"trees": trees, "learned": learned, "seed": seed, "progress": progress}
+    model = fit_pair_model(puzzles, view_of(encryption), **options)
     return TurnedAttacker(encryption, model, seed=seed, **search)
 
 

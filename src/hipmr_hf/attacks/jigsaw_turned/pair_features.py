@@ -9,6 +9,7 @@ relative to what both patches have with all others.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,9 @@ from .descriptors import (
 
 if TYPE_CHECKING:
     from ...encryption.random_shuffling import RandomShuffling
+
+Learned = Callable[[np.ndarray], np.ndarray]
+"""Uint8 (num_patches, size, size, channels) to scores of all pairs, as a trained network gives them."""
 
 UPRIGHT = ((0, 1), (1, 0), (2, 3), (3, 2))
 
@@ -63,9 +67,10 @@ class Patches:
     Args:
         pieces: uint8 (num_patches, size, size, channels).
         view: what can be used.
+        learned: scores the pairs of such pieces, float (num_patches, num_patches); None without a network.
     """
 
-    def __init__(self, pieces: np.ndarray, view: View):
+    def __init__(self, pieces: np.ndarray, view: View, learned: Learned | None = None):
         values = to_opponent(restored(pieces, view.left))
         texture = values / 20 if view.left == UNIT else textures(values)
         described = texture_descriptors(texture, pieces), tone_descriptors(values)
@@ -76,6 +81,7 @@ class Patches:
         self.borders = [sides(kind, beyond=beyond) for kind in kinds for beyond in (0.0, 0.5)]
         self.borders.append(_affine(sides(values, beyond=0.0), values.shape[-1]))
         self.upright = view.upright
+        self.learned = None if learned is None else learned(pieces)
 
     def __len__(self) -> int:
         return len(self.described)
@@ -99,6 +105,8 @@ def pair_features(patches: Patches, metric: Metric) -> np.ndarray:
         columns.append(border_costs(border, border_combinations(upright=False)))
         if patches.upright:
             columns.append(border_costs(border, border_combinations(upright=True)))
+    if patches.learned is not None:
+        columns.append(patches.learned[first, second][:, None])
     plain = np.concatenate(columns, axis=1)
     own = patches.weights[first], patches.weights[second]
     relative = _relative(plain, first, second, len(patches))

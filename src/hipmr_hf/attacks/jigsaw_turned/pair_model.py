@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from .pair_features import Metric, Patches, View, pair_features
+from .pair_features import Learned, Metric, Patches, View, pair_features
 
 Puzzle = tuple[np.ndarray, np.ndarray]
 """uint8 (num_patches, size, size, channels), and which are neighbours: bool (num_patches, num_patches)."""
@@ -37,6 +37,7 @@ class PairModel:
         first: boosting on features of a pair.
         second: boosting on these and what the first found in the whole picture.
         effort: pictures and seconds that it took.
+        learned: a network's scores, one feature more; None without.
     """
 
     view: View
@@ -45,6 +46,7 @@ class PairModel:
     first: Any
     second: Any
     effort: dict[str, Any]
+    learned: Learned | None = None
 
     def __call__(self, pieces: np.ndarray) -> np.ndarray:
         """Score the pairs of one picture.
@@ -55,7 +57,7 @@ class PairModel:
         Returns:
             float32 (num_patches, num_patches), symmetric: log-odds of being neighbours.
         """
-        features = pair_features(Patches(pieces, self.view), self.metric)
+        features = pair_features(Patches(pieces, self.view, self.learned), self.metric)
         scores = _first_scores(self.first, features, len(pieces), self.shares[0])
         first, second = np.triu_indices(len(pieces), 1)
         chosen = _candidates(scores)[first, second]
@@ -72,6 +74,7 @@ def fit_pair_model(
     view: View,
     *,
     trees: int = 200,
+    learned: Learned | None = None,
     seed: int = 0,
     progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> PairModel:
@@ -81,6 +84,7 @@ def fit_pair_model(
         puzzles: encrypted as the pictures under attack; half of them serve each round.
         view: what the settings leave to compare.
         trees: boosting rounds of each model.
+        learned: a network's scores of pairs, which learned from other pictures.
         seed: of the choice of pairs, and of boosting.
         progress: called with the share done, 0 to 1, and a few words.
     """
@@ -93,7 +97,7 @@ def fit_pair_model(
     shares = min(1.0, max(_NEGATIVES, usual)), min(1.0, max(_CANDIDATE_NEGATIVES, usual))
     rows, answers = [], []
     for number, (pieces, beside) in enumerate(early):
-        features, truth = pair_features(Patches(pieces, view), metric), _upper(beside)
+        features, truth = pair_features(Patches(pieces, view, learned), metric), _upper(beside)
         kept = truth | (rng.random(len(truth)) < shares[0])
         rows.append(features[kept])
         answers.append(truth[kept])
@@ -101,7 +105,7 @@ def fit_pair_model(
     first = _boosting(rows, answers, trees, seed)
     rows, answers = [], []
     for number, (pieces, beside) in enumerate(late):
-        features, truth = pair_features(Patches(pieces, view), metric), _upper(beside)
+        features, truth = pair_features(Patches(pieces, view, learned), metric), _upper(beside)
         scores = _first_scores(first, features, len(pieces), shares[0])
         i, j = np.triu_indices(len(pieces), 1)
         kept = _candidates(scores)[i, j] & (truth | (rng.random(len(truth)) < shares[1]))
@@ -111,7 +115,7 @@ def fit_pair_model(
     second = _boosting(rows, answers, trees, seed)
     progress(1.0, "fitted")
     effort = {"pictures": len(puzzles), "trees": 2 * trees, "cpu_seconds": time.process_time() - started}
-    return PairModel(view, metric, shares, first, second, effort)
+    return PairModel(view, metric, shares, first, second, effort, learned)
 
 
 def _metric(described: Sequence[tuple[Patches, np.ndarray]]) -> Metric:

@@ -64,8 +64,8 @@ class NeighbourNetwork(nn.Module):
     def encode(self, pieces: torch.Tensor) -> torch.Tensor:
         """Read patches in every role: (batch, 4, num_patches, width); left, right, upper, lower of a pair."""
         pixels = pieces.float() / 127.5 - 1
-        views = _all_orientations(pixels) if self.symmetric else _border_to_the_right(pixels)
-        inputs = _inputs(torch.stack(views, dim=1))
+        views = all_orientations(pixels) if self.symmetric else _border_to_the_right(pixels)
+        inputs = mean_and_contrast(torch.stack(views, dim=1))
         with torch.autocast("cpu", torch.bfloat16):
             read = self.reading(inputs)
             if self.symmetric:
@@ -91,8 +91,8 @@ def _groups(vectors: torch.Tensor) -> torch.Tensor:
     return vectors.unflatten(-1, (_DISTANCES, -1)).transpose(2, 3).contiguous()
 
 
-def _inputs(pixels: torch.Tensor) -> torch.Tensor:
-    """Raw and normalised pixels, each channel's mean and contrast: (..., size, size, channels) to vectors."""
+def mean_and_contrast(pixels: torch.Tensor) -> torch.Tensor:
+    """Vectors of raw and normalised pixels, of mean and contrast: from (..., size, size, channels)."""
     mean = pixels.mean(dim=(-3, -2), keepdim=True)
     centred = pixels - mean
     contrast = centred.square().mean(dim=(-3, -2), keepdim=True).sqrt()
@@ -107,7 +107,8 @@ def _border_to_the_right(pixels: torch.Tensor) -> list[torch.Tensor]:
     return [pixels, pixels.flip(-2), lying, lying.flip(-2)]
 
 
-def _all_orientations(pixels: torch.Tensor) -> list[torch.Tensor]:
+def all_orientations(pixels: torch.Tensor) -> list[torch.Tensor]:
+    """Turn patches, (..., size, size, channels), by the eight symmetries of the square."""
     turned = [torch.rot90(pixels, turns, dims=(-3, -2)) for turns in range(4)]
     return turned + [view.flip(-2) for view in turned]
 
