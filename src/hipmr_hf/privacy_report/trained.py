@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..attacks.base import split_mosaic
+from .learning import cannot_train, train_on
 from .records import PICTURE, AttackRecord, record_of
 from .solving import cannot_solve, order_record, solver
 
 if TYPE_CHECKING:
     from .bench import Bench
 
-Progress = Callable[[float, str], None]
-
 _FEW_IMAGES = 50
-_MIN_IMAGES = 4
-
-
-def cannot_train(bench: Bench) -> str | None:
-    """Tell why no attacker can be trained, or None."""
-    if not bench.effort.training_seconds:
-        return f"{bench.effort.name} effort trains no attacker"
-    if len(bench.attacker_images) < _MIN_IMAGES:
-        return "there are no other images to learn from; give a folder of such (--attacker-images)"
-    return None
 
 
 def cannot_train_on_puzzles(bench: Bench) -> str | None:
@@ -89,18 +77,6 @@ def _drawn(bench: Bench, attacker: Any, name: str, title: str) -> AttackRecord:
     results = [attacker(image, plain) for image, plain in zip(bench.sample.images, bench.plain, strict=True)]
     told = _told(bench, attacker, name, title)
     return record_of(results, bench.plain, bench.others, kind=PICTURE, measure="likeness", **told)
-
-
-def train_on(
-    bench: Bench, train: Callable[..., Any], *, aligned: bool = False, progress: Progress | None = None
-) -> Any:
-    """Train an attacker for the time that the effort gives, on the images that are not attacked."""
-    from ..attacks.trained.training_crops import TrainingCrops
-
-    crops = TrainingCrops(bench.attacker_images, bench.plain.shape[1:3], aligned=aligned, seed=bench.seed)
-    seconds = bench.effort.training_seconds
-    told = progress or bench.inside
-    return train(bench.encryption, crops, cpu_seconds=seconds, seed=bench.seed, progress=told)
 
 
 def _puzzles(bench: Bench) -> itertools.chain:

@@ -6,10 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ..recognisers.evidence import best_turned
+from .learning import cannot_train, train_on
 from .records import ORDER, AttackRecord, record_of
 from .sample import FITTED_ON, LEAST_TO_LEARN_FROM, to_learn_from
 from .solving import cannot_solve, perfect_order
-from .trained import cannot_train, train_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
