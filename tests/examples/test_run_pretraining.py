@@ -21,9 +21,10 @@ def run(example, folder, output, *arguments):
     return example(SCRIPT).main([*options, *map(str, arguments)])
 
 
-def test_foreign_patches_are_told_and_the_card_says_so(example, folders, tmp_path):
-    run(example, folders["rs"], tmp_path)
-    assert 0 <= results(tmp_path)["eval_foreign_told"] <= 1
+def test_two_processes_tell_foreign_patches_and_the_card_says_so(launch, folders, tmp_path):
+    launch(SCRIPT, "--dataset_name", folders["rs"], "--output_dir", tmp_path, *TWO_STEPS, num_processes=2)
+    told = results(tmp_path)
+    assert told["world_size"] == 2 and 0 <= told["eval_foreign_told"] <= 1
     assert Encryption.from_pretrained(tmp_path) == SHUFFLING
     assert type(AutoModelForPreTraining.from_pretrained(tmp_path)) is PEViTForPreTraining
     card = ModelCard((tmp_path / "README.md").read_text())

@@ -19,6 +19,7 @@ from hipmr_hf.models import (
     PEViTConfig,
     PEViTForImageClassification,
     PEViTForImageClassificationWithTeacher,
+    PEViTForPreTraining,
     PEViTForSemanticSegmentation,
     PEViTImageProcessorPil,
 )
@@ -73,12 +74,16 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     plain.save_pretrained(tmp_path / "plain")
     distilled.save_pretrained(tmp_path / "distilled")
     invariant.save_pretrained(tmp_path / "invariant")
+    told = {"position_encoding": "none", "image_size": (16, 24), "pretraining_task": "places"}
+    places = PEViTForPreTraining(tiny_config(**told, context_patch_rate=1.0)).eval()
+    places.save_pretrained(tmp_path / "places")
     PEViTImageProcessorPil(patch_size=8).save_pretrained(tmp_path / "plain")
     image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     np.save(tmp_path / "image.npy", image)
     code = """
     import numpy as np, torch
     from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+    from transformers import AutoModelForPreTraining
     folder = sys.argv[1]
     image = np.load(f"{folder}/image.npy")
     processor = AutoImageProcessor.from_pretrained(f"{folder}/plain", trust_remote_code=True)
@@ -89,6 +94,10 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
         assert type(model).__module__.startswith("transformers_modules."), type(model)
         with torch.no_grad():
             logits[name] = model(**inputs).logits.numpy()
+    told = AutoModelForPreTraining.from_pretrained(f"{folder}/places", trust_remote_code=True)
+    assert type(told).__module__.startswith("transformers_modules."), type(told)
+    with torch.no_grad():
+        logits["places"] = told(**inputs).logits.numpy()
     np.savez(f"{folder}/logits.npz", **logits)
     base = AutoModel.from_pretrained(f"{folder}/plain", trust_remote_code=True)
     print(type(base).__name__)
@@ -99,8 +108,9 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     assert output.splitlines()[-2] == "PEViTModel"
     assert output.splitlines()[-1] == str([f"{name}.py" for name in TRAVELLING])
     inputs = PEViTImageProcessorPil(patch_size=8)(image, return_tensors="pt")
+    models = {"plain": plain, "distilled": distilled, "invariant": invariant, "places": places}
     with np.load(tmp_path / "logits.npz") as theirs, torch.no_grad():
-        for name, model in (("plain", plain), ("distilled", distilled), ("invariant", invariant)):
+        for name, model in models.items():
             np.testing.assert_allclose(theirs[name], model(**inputs).logits.numpy(), atol=1e-6)
 
 
@@ -116,7 +126,7 @@ def test_with_the_package_installed_its_own_code_wins_silently(tmp_path, trust, 
 
 
 def test_travelling_files_import_only_each_other():
-    for name in (*TRAVELLING, "image_processing_pevit", "segmentation_pevit"):
+    for name in (*TRAVELLING, "image_processing_pevit", "pretraining_pevit", "segmentation_pevit"):
         source = (MODULES / f"{name}.py").read_text()
         # The pattern of transformers.dynamic_module_utils, which also matches inside docstrings.
         siblings = re.findall(r"^\s*from\s+\.(\S+)\s+import", source, flags=re.MULTILINE)
