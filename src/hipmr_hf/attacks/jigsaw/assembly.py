@@ -31,11 +31,25 @@ def greedy_layout(
         >>> greedy_layout(scores, (1, 2))
         array([[1, 0]])
     """
+    return layout_of(_surest_pairs(scores, threshold), scores, shape, unary)
+
+
+def layout_of(
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
+    scores: np.ndarray,
+    shape: tuple[int, int],
+    unary: np.ndarray | None = None,
+) -> np.ndarray:
+    """Join pairs in their order, place what grows, and fill the rest in.
+
+    Args:
+        pairs: direction (0 right, 1 below), first and second patch of each, the surest first.
+        scores, shape, unary: as in `greedy_layout`; so is what comes back.
+    """
     count = scores.shape[1]
     if unary is None:
         unary = np.zeros((count, shape[0] * shape[1]), np.float32)
-    direction, first, second = _surest_pairs(scores, threshold)
-    labels, places = _join(direction, first, second, count, *shape)
+    labels, places = _join(*pairs, count, *shape)
     grid = np.full(shape, -1, np.int64)
     padded = pad_scores(scores)
     _place(grid, labels, places, padded, unary)
@@ -154,21 +168,35 @@ def _value_of_cell(grid, patch, row, col, scores, unary):
 def _fill(grid, scores, unary):
     """Put the patches that are left into free cells, always the one that scores best."""
     rows, cols = grid.shape
-    count = scores.shape[1] - 1
-    free = np.ones(count, np.bool_)
+    free = np.ones(scores.shape[1] - 1, np.bool_)
     for patch in grid.ravel():
         if patch >= 0:
             free[patch] = False
+    # The best patch of a cell stays that until it is placed, or something is placed beside it.
+    values, patches = np.full((rows, cols), -np.inf), np.full((rows, cols), -1)
     for _ in range(free.sum()):
-        best, best_patch, best_row, best_col = -np.inf, -1, 0, 0
+        best, best_row, best_col = -np.inf, 0, 0
         for row in range(rows):
             for col in range(cols):
                 if grid[row, col] >= 0:
                     continue
-                for patch in range(count):
-                    if free[patch]:
-                        value = _value_of_cell(grid, patch, row, col, scores, unary)
-                        if value > best:
-                            best, best_patch, best_row, best_col = value, patch, row, col
-        grid[best_row, best_col] = best_patch
-        free[best_patch] = False
+                if patches[row, col] < 0 or not free[patches[row, col]]:
+                    value, patch = _best_patch(grid, free, row, col, scores, unary)
+                    values[row, col], patches[row, col] = value, patch
+                if values[row, col] > best:
+                    best, best_row, best_col = values[row, col], row, col
+        patch = patches[best_row, best_col]
+        grid[best_row, best_col], free[patch] = patch, False
+        patches[max(0, best_row - 1) : best_row + 2, best_col] = -1
+        patches[best_row, max(0, best_col - 1) : best_col + 2] = -1
+
+
+@compiled
+def _best_patch(grid, free, row, col, scores, unary):
+    best, best_patch = -np.inf, -1
+    for patch in range(len(free)):
+        if free[patch]:
+            value = _value_of_cell(grid, patch, row, col, scores, unary)
+            if value > best:
+                best, best_patch = value, patch
+    return best, best_patch

@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import InputValueError
 from ...metrics.patch_order import chance_scores, order_scores
 from ..base import AttackResult, check_shuffled, grid_shape, join_patches, split_mosaic
+from .agreement import agreed_layouts
 from .annealing import anneal, layout_energy
 from .assembly import greedy_layout
 from .pair_scores import pair_scores, pair_top1
@@ -29,6 +30,12 @@ THRESHOLDS = (6.0, 3.0, 1.0)
 
 HEATS = (1.0, 3.0, 1.5)
 """Starting temperatures of the rounds, in turn: mend the greedy layout, search widely, mend again."""
+
+MANY = 400
+"""More patches than these are laid out by `agreement` as well; annealing mends that, and need not search."""
+
+# Moves a patch in each stage of mending, and by which share of the energy it must grow to go on.
+_STAGE, _WORTH_IT = 100, 0.003
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +64,7 @@ class JigsawAttack:
             `pair_scores.fit_weights` makes others.
         image_format: how the encrypted image was stored, see `jigsaw_weights.weights_for`.
         rounds: annealing runs, each starting from the best layout so far.
-        steps: moves per run and patch.
+        steps: moves per run and patch; of more than `MANY` patches, as many as find more.
         seed: of the search.
 
     Example:
@@ -125,14 +132,14 @@ class JigsawAttack:
         started = time.process_time() if started is None else started
         shape = grid_shape(self.encryption)
         scores = scores.astype(np.float32)
-        grid = self._search(scores, shape, unary)
+        grid, tried = self._search(scores, shape, unary)
         positions = _positions(grid, len(pieces))
         seconds = time.process_time() - started
         result = JigsawResult(
             "jigsaw",
             join_patches(pieces, positions, shape),
             seconds,
-            effort={"rounds": self.rounds, "steps": self.rounds * self.steps * len(pieces)},
+            effort={"rounds": self.rounds, "steps": tried},
             positions=positions,
             energy=layout_energy(grid, scores, unary),
         )
@@ -148,14 +155,35 @@ class JigsawAttack:
             )
         return split_mosaic(encrypted, self.encryption.encrypted_patch_size)
 
-    def _search(self, scores: np.ndarray, shape: tuple[int, int], unary: np.ndarray | None) -> np.ndarray:
+    def _search(
+        self, scores: np.ndarray, shape: tuple[int, int], unary: np.ndarray | None
+    ) -> tuple[np.ndarray, int]:
+        """Return the layout, and how many moves were tried."""
+        many = scores.shape[1] > MANY
         layouts = [greedy_layout(scores, shape, threshold=t, unary=unary) for t in THRESHOLDS]
+        layouts += agreed_layouts(scores, shape, unary) if many else []
         grid = max(layouts, key=lambda layout: layout_energy(layout, scores, unary))
+        if many:
+            return self._mend(grid, scores, unary)
+        steps = self.steps * scores.shape[1]
         for number in range(self.rounds):
-            steps = self.steps * scores.shape[1]
             hot = HEATS[number % len(HEATS)]
             grid = anneal(grid, scores, steps=steps, seed=self.seed + number, unary=unary, hot=hot)
-        return grid
+        return grid, self.rounds * steps
+
+    def _mend(self, grid: np.ndarray, scores: np.ndarray, unary: np.ndarray | None) -> tuple[np.ndarray, int]:
+        """Anneal piece by piece, for as long as it is worth it, and no longer than `rounds` and `steps`."""
+        left, tried, energy = self.rounds * self.steps, 0, layout_energy(grid, scores, unary)
+        while left > 0:
+            steps = min(left, _STAGE) * scores.shape[1]
+            left -= _STAGE
+            seed = self.seed + tried
+            grid = anneal(grid, scores, steps=steps, seed=seed, unary=unary, hot=HEATS[0])
+            tried += steps
+            before, energy = energy, layout_energy(grid, scores, unary)
+            if energy - before <= _WORTH_IT * abs(energy):
+                break
+        return grid, tried
 
 
 def _positions(grid: np.ndarray, count: int) -> np.ndarray:
