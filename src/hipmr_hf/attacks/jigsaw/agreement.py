@@ -2,9 +2,9 @@
 
 Of many hundreds of patches some wrong pairs always score well, and one that is joined early spoils the
 layout. Two neighbours that are right belong to a square of four patches above or below them, all of whose
-borders fit. So a pair's score is raised by that of its best squares, and pairs are joined in the order of their
-margin over the next best. It costs less than a second for 784 patches, and finds what annealing from greedy
-layouts missed after a minute.
+borders fit. So a pair's score is raised by that of its best squares, and pairs are joined in the order of
+their margin over the next best. It costs less than a second for 784 patches, and finds what annealing from
+greedy layouts missed after a minute.
 
 Sources: the squares are the loops of Son, Hays, Cooper, ECCV 2014 (consistency over 2 x 2 patches); the
 margin stands for the ratio of best to second best of Gallagher, CVPR 2012, section 4.1.
