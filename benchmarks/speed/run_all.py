@@ -26,6 +26,7 @@ TOPICS = (
     "encoding",
     "dataset",
     "folder",
+    "processes",
     "memory",
     "models",
     "accelerator",
@@ -51,7 +52,7 @@ def measure(topics: Sequence[str], results_dir: Path, *, quick: bool, photograph
     begun = time.perf_counter()
     for topic in topics:
         start = time.perf_counter()
-        options = {"count": photographs} if topic == "folder" else {}
+        options = {"count": photographs} if topic in ("folder", "processes") else {}
         rows = importlib.import_module(f"benchmarks.speed.{topic}").measure(quick, **options)
         if quick:  # tiny sizes say nothing about aims
             rows = [{key: line[key] for key in line if key != "aim"} for line in rows]

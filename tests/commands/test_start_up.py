@@ -10,6 +10,8 @@ import pytest
 
 # Each takes a tenth of a second or more, and encrypting a folder of pictures needs none of them.
 LATE = ("datasets", "pandas", "huggingface_hub", "asyncio", "httpx", "cryptography", "xml", "pyarrow.compute")
+# And these some hundredths each.
+LATE += ("tqdm", "jinja2", "numpy.random", "importlib.metadata", "numba")
 RUN = """
 import sys
 from hipmr_hf.cli import main

@@ -51,7 +51,7 @@ def test_lines_come_no_oftener_than_they_should(log, monkeypatch):
     monkeypatch.setattr(bars, "LOG_SECONDS", 10)
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     bar = progress_bar(what="Encrypting", unit="rows", total=100)
-    bar._time = lambda: now[0]
+    bar._time, bar._begun = lambda: now[0], now[0]
     for _ in range(35):  # a row a second
         now[0] += 1
         bar.update(1)

@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+_UNITS = ("", "k", "M", "G", "T", "P", "E")
+
 
 @dataclasses.dataclass
 class Summary:
@@ -62,10 +64,22 @@ def size_of(folder: Path) -> str:
         >>> size_of(folder)
         '1 file, 1.50MB'
     """
-    from tqdm import tqdm
-
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return f"{counted(len(sizes), 'file')}, {tqdm.format_sizeof(sum(sizes), 'B')}"
+    return f"{counted(len(sizes), 'file')}, {_in_three_digits(sum(sizes))}"
+
+
+def _in_three_digits(size: float) -> str:
+    """Write bytes as progress bars do.
+
+    Example:
+
+        >>> [_in_three_digits(size) for size in (12, 999, 1_500_000, 99_960_000, 999_500_000)]
+        ['12.0B', '999B', '1.50MB', '100MB', '1.00GB']
+    """
+    step = 0
+    while size >= 999.5:
+        size, step = size / 1000, step + 1
+    return f"{size:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}{_UNITS[step]}B"
 
 
 def rows_of(folder: Path) -> dict[str, int]:

@@ -16,6 +16,7 @@ from ..errors import InputValueError
 from ..layout import DATA_FOLDER, MASK_COLUMN, split_of
 from . import escaping
 from .audit_section import AuditRow, audit_rows, audit_section
+from .card_blocks import filled
 from .card_renewal import BEGIN, END
 from .column_words import columns_in_words
 from .folder_facts import content_id, image_format
@@ -147,13 +148,12 @@ def text_of_dataset_card(facts: DatasetFacts) -> str:
         >>> text_of_dataset_card(facts) == str(dataset_card(facts))
         True
     """
-    import jinja2
     import yaml
 
     keyed = facts.key_id is not None
     metadata = yaml.dump(_dataset_metadata(facts), sort_keys=False, allow_unicode=True)
-    template = jinja2.Template((_TEMPLATES / "dataset_card.md").read_text(encoding="utf-8"))
-    return template.render(
+    return filled(
+        (_TEMPLATES / "dataset_card.md").read_text(encoding="utf-8"),
         card_data=metadata.strip(),
         title=escaping.text(facts.repo_id.split("/")[-1]),
         repo_id=escaping.python_string(facts.repo_id),

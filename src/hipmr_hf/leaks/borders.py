@@ -56,7 +56,9 @@ def _mean_difference(pixels: np.ndarray) -> float:
 
 @functools.lru_cache(maxsize=4)
 def _pairs(count: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, count, (2, _PAIRS))
+    # Fibonacci hashing (Knuth, volume 3, 6.4): as good as drawn here, and numpy.random takes long to import.
+    mixed = np.arange(2 * _PAIRS, dtype=np.uint64) ** np.uint64(2) * np.uint64(0x9E3779B97F4A7C15)
+    return ((mixed >> np.uint64(32)) % np.uint64(count)).reshape(_PAIRS, 2).T.astype(np.int64)
 
 
 def _differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
