@@ -163,19 +163,28 @@ def time_bfloat16(*, layers: int, batch: int, repeats: int) -> list[Row]:
 
 def time_compiled(*, layers: int, batch: int, repeats: int) -> list[Row]:
     """Compile PEViT once; a machine without a C++ compiler gets a line that says so."""
-    ((model, pixels),) = prepared({"PEViT": CLASSIFIERS["PEViT"]}, layers, batch).values()
-    compiled = torch.compile(model)
-    start = time.process_time()
-    try:
-        forward(compiled, pixels)
-    except Exception as error:  # the compiler's own errors have no common class
-        return [{"what": "PEViT, torch.compile", "skipped": f"it failed ({type(error).__name__})"}]
-    taken = time.process_time() - start
-    functions = {"plain": waiting(forward, model, pixels), "compiled": waiting(forward, compiled, pixels)}
-    seconds = timed(functions, repeats)
-    what = f"PEViT, torch.compile ({taken:.0f} s in this process to compile), forward"
-    against = ("PEViT, forward", seconds["plain"])
-    return [row(what, seconds["compiled"], amount=batch, unit="images/s", against=against)]
+    names = ("PEViT", "PEViT, eager")
+    built = prepared({name: CLASSIFIERS[name] for name in names}, layers, batch)
+    (model, pixels), (eager, _) = (built[name] for name in names)
+    compiled, rows = torch.compile(model), []
+    for step, call in PASSES.items():
+        start = time.process_time()
+        try:
+            call(compiled, pixels)
+        except Exception as error:  # the compiler's own errors have no common class
+            return [{"what": "PEViT, torch.compile", "skipped": f"it failed ({type(error).__name__})"}]
+        taken = time.process_time() - start
+        models = {"eager": eager, "sdpa": model, "compiled": compiled}
+        seconds = timed({name: waiting(call, each, pixels) for name, each in models.items()}, repeats)
+        options = {
+            "amount": batch,
+            "unit": "images/s",
+            "against": (f"PEViT, eager, {step}", seconds["eager"]),
+        }
+        rows.append(row(f"PEViT, sdpa, {step}", seconds["sdpa"], **options, aim=1.0))
+        what = f"PEViT, torch.compile ({taken:.0f} s in this process to compile), {step}"
+        rows.append(row(what, seconds["compiled"], **options, aim=1.0))
+    return rows
 
 
 def peak_rows() -> list[Row]:
