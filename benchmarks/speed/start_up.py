@@ -17,7 +17,7 @@ from benchmarks.harness.photographs import jpeg_file, photographs
 from benchmarks.harness.timing import Row, quartiles
 
 AIM = 0.6
-REASON = "numpy, Pillow and Arrow's Parquet alone, which encrypting cannot do without, take half of it (timed apart)"
+REASON = "numpy, Pillow and Arrow's Parquet, which encrypting cannot do without, take half of it, timed apart"
 OTHERS = {"python -c pass": "pass", "python -c 'import datasets'": "import datasets"}
 
 
