@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..encryption.base import Encryption
 
 # Rules of thumb from a few dozen portraits and pages; `benchmarks/attacks/recognisers.py` measures them.
-FOUND, IDENTIFIED, READ = 6.0, 8.5, 2.5
+FOUND, IDENTIFIED, READ = 5.0, 8.5, 2.5
 """Patches that a face is wide to be found, and identified, and that a letter is high to be read, under MI."""
 TURNED = 2.0
 """So many times that, where sub-patches are turned besides."""
@@ -115,7 +115,7 @@ def size_warnings(encryption: Encryption, sizes: Sizes) -> list[str]:
     Example:
         >>> from hipmr_hf import MixingUp, RandomShuffling
         >>> size_warnings(MixingUp(patch_size=8), Sizes((96.0,), (), 1))
-        ['faces up to 12.0 patches wide: under MI one is found from about 6, and identified from ...']
+        ['faces up to 12.0 patches wide: under MI one is found from about 5, and identified from ...']
         >>> size_warnings(RandomShuffling(image_size=224, patch_size=16), Sizes((96.0,), (), 1))
         []
     """
