@@ -104,7 +104,7 @@ def test_files_of_several_frames_are_refused(browser, site):
     frames = [PIL.Image.fromarray(draw_picture(40, 50, seed)) for seed in (1, 2)]
     for image_format in ("GIF", "PNG", "WEBP", "AVIF"):
         site.files["moving.bin"] = file_of(frames[0], image_format, save_all=True, append_images=frames[1:])
-        with pytest.raises(RuntimeError, match="several frames; save the wanted one"):
+        with pytest.raises(RuntimeError, match="several frames; save one as its own image first"):
             browser.run(DECODE, {"url": "/moving.bin"})
     for image_format in ("GIF", "WEBP"):
         site.files["still.bin"] = file_of(frames[0], image_format, save_all=True)
