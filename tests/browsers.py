@@ -35,6 +35,7 @@ class Site:
     def __init__(self, folder: Path = CLIENT) -> None:
         self.folder, self.files = folder, {}
         self.answers: dict[str, Any] = {}
+        self.headers: dict[str, str] = {}
         self.requests: list[Request] = []
         site = self
 
@@ -60,6 +61,8 @@ class Site:
                 self.send_response(code)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(body)))
+                for name, value in site.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -81,7 +84,7 @@ class Site:
 class Browser:
     """A browser without a window, driven by `clients/browser/tests/browser.mjs`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, camera: str = "") -> None:
         node = find_node()
         find_tool("puppeteer-core")
         program = next(filter(None, map(shutil.which, PROGRAMS[name])), None)
@@ -91,7 +94,7 @@ class Browser:
             )
         self.name = name
         self.process = subprocess.Popen(
-            [node, str(CLIENT / "tests" / "browser.mjs"), name, str(program)],
+            [node, str(CLIENT / "tests" / "browser.mjs"), name, str(program), camera],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

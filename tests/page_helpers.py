@@ -44,16 +44,22 @@ def answers_on(browser: Browser) -> list[tuple[str, float]]:
 
 def sent(browser: Browser) -> bytes:
     """The pixels of what the page offers for download, which is what leaves."""
+    return pixels_of(browser, "sealed")
+
+
+def pixels_of(browser: Browser, name: str) -> bytes:
+    """The pixels of an image of the page."""
     return bytes(
-        browser.run("""
-            const file = await new Promise(async (resolve) => {
-              const image = document.getElementById("sealed");
-              await image.decode();  // the picture before it is shown until then
-              const canvas = document.createElement("canvas");
-              [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-              canvas.getContext("2d").drawImage(image, 0, 0);
-              resolve(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height));
-            });
+        browser.run(
+            """
+            const image = document.getElementById(given);
+            await image.decode();  // the picture before it is shown until then
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            const file = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
             return Array.from(file.data.filter((_, i) => i % 4 < 3));
-        """)
+        """,
+            name,
+        )
     )

@@ -30,7 +30,7 @@ async function start() {
   showExample(about.example);
   showFigures(about.figures);
   element("file").disabled = false;
-  element("camera").disabled = !navigator.mediaDevices?.getUserMedia;
+  element("camera").disabled = false;
   say("Ready for a picture.");
 }
 
@@ -59,7 +59,7 @@ function showFigures(figures) {
 function describe(encryption) {
   const { format_version: _, strategy, ...settings } = encryption.toDict();
   const told = Object.entries(settings).filter(([name, value]) => value && !(name === "sub_patch_grid" && value === 1)); // what is off is left out
-  const words = told.map(([name, value]) => name.replaceAll("_", " ") + (value === true ? "" : ` ${JSON.stringify(value)}`));
+  const words = told.map(([name, value]) => name.replaceAll("_", " ") + (value === true ? "" : ` ${typeof value === "string" ? value : JSON.stringify(value)}`));
   return [strategy === "rs" ? "random shuffling" : "mixing-up", ...words].join(", ");
 }
 
@@ -107,7 +107,9 @@ const take = (picture, plain) =>
 async function showBytes(bytes) {
   const hex = (some) => Array.from(some, (byte) => byte.toString(16).padStart(2, "0"));
   element("size").textContent = `${bytes.length.toLocaleString("en")}, a PNG file without metadata`;
-  element("digest").textContent = hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))).join("");
+  const digest = await crypto.subtle?.digest("SHA-256", bytes); // over https and from localhost alone
+  element("digest").closest("div").hidden = !digest;
+  if (digest) element("digest").textContent = hex(new Uint8Array(digest)).join("");
   const shown = hex(bytes.subarray(0, SHOWN_BYTES)), rest = bytes.length - shown.length;
   const lines = shown.join(" ").match(/.{1,48}/g).join("\n");
   element("bytes").textContent = rest > 0 ? `${lines}\n… and ${rest.toLocaleString("en")} more` : lines;
@@ -123,22 +125,38 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     event.preventDefault();
     element("drop").classList.toggle("over", kind === "dragover");
     const file = kind === "drop" ? event.dataTransfer.files[0] : null;
-    if (file && encryption) take(file, file);
+    if (!file || !encryption) return;
+    element("file").files = event.dataTransfer.files; // its name stands there
+    take(file, file);
   });
 }
 
 // The camera -------------------------------------------------------------------------------------------------
 
-let camera = null;
+const NO_CAMERA = {
+  NotAllowedError: "This page may not use the camera; allow it beside the page's address, or choose a picture instead.",
+  NotFoundError: "This device has no camera; choose a picture instead.",
+  NotReadableError: "The camera does not answer; close what else uses it, or choose a picture instead.",
+};
 
-element("camera").addEventListener("click", () =>
+element("camera").addEventListener("click", ({ target }) =>
   tell(async () => {
-    camera = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } }).catch(() => {
-      throw new Error("There is no camera, or this page may not use it; choose a picture instead.");
-    });
-    element("video").srcObject = camera;
-    element("viewfinder").showModal();
-    await element("video").play();
+    if (!navigator.mediaDevices) {
+      throw new Error("The camera needs a page that was loaded over https or from localhost; choose a picture instead.");
+    }
+    target.disabled = true; // a second click would open it twice
+    try {
+      const how = { video: { facingMode: "environment" } };
+      element("video").srcObject = await navigator.mediaDevices.getUserMedia(how).catch(({ name, message }) => {
+        throw new Error(NO_CAMERA[name] ?? `The camera cannot be used (${message}); choose a picture instead.`);
+      });
+      element("take").disabled = true; // until there is something to take
+      element("viewfinder").showModal();
+      await element("video").play().catch(() => {}); // it was closed meanwhile
+      element("take").disabled = false;
+    } finally {
+      target.disabled = false;
+    }
   }),
 );
 
@@ -150,12 +168,16 @@ element("take").addEventListener("click", () =>
     const picture = await createImageBitmap(canvas);
     const plain = await new Promise((resolve) => canvas.toBlob(resolve));
     element("viewfinder").close();
+    element("file").value = "";
     await take(picture, plain);
   }),
 );
 
 element("close").addEventListener("click", () => element("viewfinder").close());
-element("viewfinder").addEventListener("close", () => camera?.getTracks().forEach((track) => track.stop()));
+element("viewfinder").addEventListener("close", () => {
+  element("video").srcObject.getTracks().forEach((track) => track.stop());
+  element("video").srcObject = null;
+});
 
 // Asking -----------------------------------------------------------------------------------------------------
 

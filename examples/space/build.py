@@ -34,7 +34,7 @@ sys.path.append(str(Path(__file__).resolve().parent))
 from attack import FOLDER, measured_figures, scene, show_what_is_left
 
 PAGE = Path(__file__).resolve().parents[2] / "clients" / "browser"
-PAGE_FILES = ("index.html", "page.css", "page.js", "predict.js", "hipmr.js")
+PAGE_FILES = ("index.html", "page.css", "page.js", "predict.js", "hipmr.js", "icon.svg")
 MODEL_FILES = (SETTINGS_FILE, "config.json", "preprocessor_config.json")
 ONNX = "onnx/model.onnx"
 RUNTIME = "onnxruntime-web@1.30.0"

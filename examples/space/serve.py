@@ -21,6 +21,11 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "endpoint"))
 from handler import MOST_BYTES, EndpointHandler
 
 ENDPOINT = "/predict"
+# Beside the policy that stands in the page itself.
+HEADERS = {
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "x-content-type-options": "nosniff",
+}
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -47,6 +52,11 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep no account of who asked what."""

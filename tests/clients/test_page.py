@@ -84,6 +84,7 @@ def space(checkpoint, tmp_path_factory) -> Path:
 def site(space, classify) -> Iterator[Site]:
     site = Site(space)
     site.answers["/predict"] = lambda body: classify(PIL.Image.open(io.BytesIO(body)))
+    site.headers = load_example("space/serve.py").HEADERS
     yield site
     site.close()
 
@@ -161,7 +162,7 @@ def test_figures_of_a_preset_stand_in_a_table(browser, space, site):
     try:
         browser("open", url=f"{site.url}/index.html")
         browser("wait", body="!document.getElementById('file').disabled")
-        assert "the preset classification" in text_of(browser, "#figures caption")
+        assert "the preset classification" in text_of(browser, "#figures-caption")
         for figure in figures_of("classification").values():
             assert figure.said in text_of(browser, "#rows") and figure.command in text_of(browser, "#rows")
     finally:

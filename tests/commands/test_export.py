@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ SIZES = {
     "initializer_range": 0.2,
 }
 TESTS = Path(__file__).resolve().parent.parent
+TRANSFORMERS_JS = TESTS / "transformers_js"
 MIXING, SHUFFLING = MixingUp(patch_size=16), RandomShuffling(image_size=32, patch_size=8)
 
 
@@ -67,12 +69,20 @@ def saved(name, folder):
 
 
 @pytest.fixture(scope="module")
-def linear(tmp_path_factory) -> tuple[Path, Path]:
-    """A checkpoint and its export, which several tests look at: exporting takes longest."""
+def exported(tmp_path_factory) -> tuple[Path, Path, str]:
+    """A checkpoint, its export, which several tests look at, and what the command told on stderr."""
     root = tmp_path_factory.mktemp("linear")
     checkpoint = saved("linear", root / "model")
-    assert run("export", checkpoint, "--output-dir", root / "out") == 0
-    return checkpoint, root / "out"
+    command = [sys.executable, "-c", "import hipmr_hf.cli as cli; cli.main()"]
+    command += ["export", str(checkpoint), "--output-dir", str(root / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0 and "largest difference from torch" in done.stdout, done.stderr
+    return checkpoint, root / "out", done.stderr
+
+
+@pytest.fixture(scope="module")
+def linear(exported) -> tuple[Path, Path]:
+    return exported[:2]
 
 
 @pytest.fixture
@@ -104,6 +114,18 @@ def test_an_export_gives_what_torch_gives_at_any_size(name, tmp_path, capsys, re
         for output in session.get_outputs():
             theirs = torch.from_numpy(session.run([output.name], {"pixel_values": pixels.numpy()})[0])
             torch.testing.assert_close(theirs, ours[output.name], atol=1e-4, rtol=0)
+    if name == "detector" and (TRANSFORMERS_JS / "node_modules").exists():
+        told = transformers_js(out, "fp32", pixels)
+        for output in ("logits", "pred_boxes"):
+            theirs = torch.tensor(told[output]).reshape(ours[output].shape)
+            torch.testing.assert_close(theirs, ours[output], atol=1e-4, rtol=0)
+
+
+def test_torchs_remarks_on_itself_are_not_shown(exported):
+    """A bar for the weights, and what our own settings give away; both are meant to be read."""
+    wanted = ("Loading weights", "hide next to nothing")
+    lines = [line for line in re.split(r"[\r\n]+", exported[2]) if line]
+    assert [line for line in lines if not any(word in line for word in wanted)] == []
 
 
 @pytest.mark.parametrize(("dtype", "file"), [("fp16", "model_fp16.onnx"), ("int8", "model_quantized.onnx")])
@@ -113,6 +135,12 @@ def test_fewer_bits_are_near(dtype, file, written, tmp_path):
     report = onnx_export.export_onnx(written, folder, dtype=dtype)
     assert report.file == f"onnx/{file}" and 0 < report.difference < 0.1
     assert files_in(folder / "onnx") == [file]
+    if (TRANSFORMERS_JS / "node_modules").exists():
+        pixels = encrypted_pixels(written)
+        with torch.no_grad():
+            ours = onnx_export._load(written)(pixel_values=pixels).logits
+        theirs = transformers_js(folder, {"int8": "q8"}.get(dtype, dtype), pixels)["logits"]
+        torch.testing.assert_close(torch.tensor(theirs).reshape(ours.shape), ours, atol=0.1, rtol=0)
 
 
 def test_a_file_that_differs_is_refused_and_nothing_stays(written, tmp_path, monkeypatch, capsys):
@@ -120,6 +148,20 @@ def test_a_file_that_differs_is_refused_and_nothing_stays(written, tmp_path, mon
     assert run("export", written, "--output-dir", tmp_path / "out") == 2
     assert "differ from torch's" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
+
+
+def test_a_checkpoint_of_the_hub_is_exported_and_the_export_pushed(written, hub, tmp_path, capsys):
+    from huggingface_hub import HfApi, snapshot_download
+
+    HfApi().create_repo("owner/pevit")
+    HfApi().upload_folder(repo_id="owner/pevit", folder_path=written)
+    out = tmp_path / "out"
+    assert run("export", "owner/pevit", "--output-dir", out, "--push-to-hub", "owner/pevit-onnx") == 0
+    assert "pushed: " in capsys.readouterr().out
+    pulled = Path(snapshot_download("owner/pevit-onnx"))
+    for name in files_in(out):
+        assert (pulled / name).read_bytes() == (out / name).read_bytes(), name
+    assert "onnx/model.onnx" in files_in(out) and Encryption.from_pretrained("owner/pevit-onnx") == SHUFFLING
 
 
 # What others read
@@ -133,9 +175,17 @@ def encrypted_pixels(checkpoint: Path) -> torch.Tensor:
     return processor(sealed, return_tensors="pt")["pixel_values"]
 
 
+def transformers_js(folder: Path, dtype: str, pixels: torch.Tensor) -> dict:
+    """What transformers.js answers in node."""
+    asked = json.dumps({"data": pixels.flatten().tolist(), "dims": list(pixels.shape)})
+    command = [find_node(), str(TRANSFORMERS_JS / "logits.mjs"), str(folder), dtype]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def test_transformers_js_gives_torchs_logits_without_the_network(linear, record_property):
-    node, place = find_node(), TESTS / "transformers_js"
-    if not (place / "node_modules").exists():
+    if not (TRANSFORMERS_JS / "node_modules").exists():
         skip_loudly(
             "transformers.js is not installed, so exports were NOT tried with it; "
             "`npm --prefix tests/transformers_js install --ignore-scripts` takes 474 MB"
@@ -144,11 +194,7 @@ def test_transformers_js_gives_torchs_logits_without_the_network(linear, record_
     pixels = encrypted_pixels(checkpoint)
     with torch.no_grad():
         ours = onnx_export._load(checkpoint)(pixel_values=pixels).logits
-    asked = json.dumps({"data": pixels.flatten().tolist(), "dims": list(pixels.shape)})
-    command = [node, str(place / "logits.mjs"), str(out), "fp32"]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = transformers_js(out, "fp32", pixels)
     assert told["model_type"] == "pevit" and told["dims"] == list(ours.shape)
     theirs = torch.tensor(told["logits"]).reshape(ours.shape)
     record_property("figure", f"transformers.js: {(theirs - ours).abs().max():.1e} away from torch's logits")

@@ -1,14 +1,24 @@
 // Drives a browser by what is asked on standard input, one call a line, and answers a line of JSON each.
-// node browser.mjs chromium|firefox PATH_OF_ITS_PROGRAM
+// node browser.mjs chromium|firefox PATH_OF_ITS_PROGRAM [CAMERA]: "fake", which shows a moving pattern and is allowed,
+// or "denied"; without it there is none. http://unsafe.test is this machine, loaded as if it were not.
 import { createInterface } from "node:readline";
 import puppeteer from "puppeteer-core";
 
-const [browserName, executablePath] = process.argv.slice(2);
-const args = browserName === "chromium" ? ["--no-sandbox", "--disable-dev-shm-usage"] : [];
+const [browserName, executablePath, camera] = process.argv.slice(2);
+const asked = camera === "denied" ? "--deny-permission-prompts" : "--use-fake-ui-for-media-stream";
+const chromium = ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP unsafe.test 127.0.0.1", asked];
+if (camera) chromium.push("--use-fake-device-for-media-stream");
+const args = browserName === "chromium" ? chromium : [];
+const extraPrefsFirefox = {
+  "network.dns.localDomains": "unsafe.test",
+  "media.navigator.streams.fake": Boolean(camera),
+  "media.navigator.permission.disabled": camera !== "denied",
+  "permissions.default.camera": camera === "denied" ? 2 : 0,
+};
 const timeout = 240_000, kind = browserName === "firefox" ? "firefox" : "chrome"; // machines may be busy
-const browser = await puppeteer.launch({ browser: kind, executablePath, args, timeout, protocolTimeout: timeout });
+const browser = await puppeteer.launch({ browser: kind, executablePath, args, extraPrefsFirefox, timeout, protocolTimeout: timeout });
 const AsyncFunction = (async () => {}).constructor;
-let page, said = [], asked = [];
+let page, said = [], requests = [];
 
 const calls = {
   async open({ url, width = 1200, height = 900, dark = false }) {
@@ -16,8 +26,8 @@ const calls = {
     page = await browser.newPage();
     await former?.close();
     said = [];
-    asked = [];
-    page.on("request", (request) => asked.push(request.url()));
+    requests = [];
+    page.on("request", (request) => requests.push(request.url()));
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(String(error)));
     if (browserName === "chromium") await page.setViewport({ width, height }); // Debian's Firefox does not know it
@@ -39,7 +49,7 @@ const calls = {
   picture: ({ path, whole = true }) => page.screenshot({ path, fullPage: whole }).then(() => null),
   workers: () => page.workers().length,
   said: () => said,
-  asked: () => asked,
+  asked: () => requests,
   version: () => browser.version(),
 };
 

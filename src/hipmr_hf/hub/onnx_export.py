@@ -6,9 +6,14 @@ far its answers are from torch's.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
+import logging
 import statistics
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +138,25 @@ def _load(checkpoint: Path) -> PreTrainedModel:
     return getattr(models, name).from_pretrained(checkpoint).float().eval()
 
 
-def _write(model: PreTrainedModel, outputs: tuple[str, ...], pixels: np.ndarray, path: Path) -> None:
-    import contextlib
-    import io
+@contextlib.contextmanager
+def _without_torchs_own_remarks() -> Iterator[None]:
+    """Leave out what torch's exporter says of its progress, of its own code, and of torchvision."""
 
+    def is_of_use(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("torchvision is not installed. Skipping")
+
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    logger.addFilter(is_of_use)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            old = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
+            warnings.filterwarnings("ignore", old, FutureWarning)
+            yield
+    finally:
+        logger.removeFilter(is_of_use)
+
+
+def _write(model: PreTrainedModel, outputs: tuple[str, ...], pixels: np.ndarray, path: Path) -> None:
     import torch
 
     class Answers(torch.nn.Module):
@@ -151,7 +171,7 @@ def _write(model: PreTrainedModel, outputs: tuple[str, ...], pixels: np.ndarray,
     patch = model.config.patch_size
     batch = torch.export.Dim("batch", min=1, max=_MOST_PATCHES)
     rows, columns = (torch.export.Dim(name, min=1, max=_MOST_PATCHES) for name in ("rows", "columns"))
-    with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):  # it tells its progress there
+    with torch.no_grad(), _without_torchs_own_remarks():
         torch.onnx.export(
             Answers().eval(),
             kwargs={"pixel_values": torch.from_numpy(pixels)},
@@ -160,7 +180,7 @@ def _write(model: PreTrainedModel, outputs: tuple[str, ...], pixels: np.ndarray,
             external_data=False,
             input_names=["pixel_values"],
             output_names=list(outputs),
-            dynamic_shapes={"pixel_values": (batch, None, patch * rows, patch * columns)},
+            dynamic_shapes={"pixel_values": (batch, torch.export.Dim.STATIC, patch * rows, patch * columns)},
         )
 
 
