@@ -10,6 +10,13 @@ SETTINGS_FILE = "encryption_config.json"
 """The encryption's settings, in every encrypted dataset and every checkpoint trained on one."""
 
 CARD_FILE = "README.md"
+ONNX_FILES = {
+    "fp32": "onnx/model.onnx",
+    "fp16": "onnx/model_fp16.onnx",
+    "int8": "onnx/model_quantized.onnx",
+}
+"""A checkpoint as ONNX, by data type: as transformers.js names what it calls fp32, fp16 and q8."""
+
 DATA_FOLDER = "data"
 SHARD_PATTERN = re.compile(r"(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?\.parquet")
 SPLIT_PATTERN = re.compile(r"\w+(\.\w+)*")

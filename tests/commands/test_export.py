@@ -18,6 +18,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason='needs the extra "export
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling  # noqa: E402
 from hipmr_hf.hub import onnx_export  # noqa: E402
+from hipmr_hf.leaks.guard import find_leaks  # noqa: E402
 from hipmr_hf.models import (  # noqa: E402
     PEViTConfig,
     PEViTForImageClassification,
@@ -161,7 +162,18 @@ def test_a_checkpoint_of_the_hub_is_exported_and_the_export_pushed(written, hub,
     pulled = Path(snapshot_download("owner/pevit-onnx"))
     for name in files_in(out):
         assert (pulled / name).read_bytes() == (out / name).read_bytes(), name
+    assert b".py" not in (out / "onnx" / "model.onnx").read_bytes(), "torch's notes of local files"
     assert "onnx/model.onnx" in files_in(out) and Encryption.from_pretrained("owner/pevit-onnx") == SHUFFLING
+
+
+def test_an_export_that_tells_of_local_files_is_not_pushed(linear, tmp_path):
+    folder = shutil.copytree(linear[1], tmp_path / "out")
+    assert find_leaks(folder).leaks == ()
+    with (folder / "onnx" / "model.onnx").open("ab") as file:
+        file.write(b"/home/jane/ward.py")
+    (folder / "onnx" / "other.onnx").touch()
+    told = [str(leak) for leak in find_leaks(folder).leaks]
+    assert len(told) == 2 and "path of a local file system" in told[0] and "nobody expects" in told[1]
 
 
 # What others read

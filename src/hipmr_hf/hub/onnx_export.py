@@ -18,19 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputValueError, hub_told
-from ..layout import CARD_FILE, SETTINGS_FILE
+from ..layout import CARD_FILE, ONNX_FILES, SETTINGS_FILE
 
 if TYPE_CHECKING:
     import numpy as np
     from onnxruntime import InferenceSession
     from transformers import PreTrainedModel
 
-# How transformers.js names the files of its dtypes fp32, fp16 and q8.
-FILE_NAMES: dict[str, str] = {
-    "fp32": "model.onnx",
-    "fp16": "model_fp16.onnx",
-    "int8": "model_quantized.onnx",
-}
 LIMIT = 1e-4
 _OUTPUTS = {
     "PEViTForImageClassification": ("logits",),
@@ -96,10 +90,11 @@ def export_onnx(checkpoint: Path, folder: Path, *, dtype: str = "fp32") -> Expor
 
     model = _load(checkpoint)
     outputs = _OUTPUTS[type(model).__name__]
-    path = folder / "onnx" / FILE_NAMES[dtype]
+    path = folder / ONNX_FILES[dtype]
     path.parent.mkdir()
     batches = _pictures(checkpoint, model)
     _write(model, outputs, batches[0], path)
+    _take_out_remarks(path)
     difference = _difference(model, outputs, batches, path)
     if difference > LIMIT:
         raise InputValueError(
@@ -182,6 +177,21 @@ def _write(model: PreTrainedModel, outputs: tuple[str, ...], pixels: np.ndarray,
             output_names=list(outputs),
             dynamic_shapes={"pixel_values": (batch, torch.export.Dim.STATIC, patch * rows, patch * columns)},
         )
+
+
+def _take_out_remarks(path: Path) -> None:
+    """Leave nothing but the model: torch notes for each step where in this machine's files it stands."""
+    import onnx
+
+    model = onnx.load(path)
+    for graph in (model.graph, *model.functions):
+        for part in (graph, *graph.node, *graph.value_info):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
+    for part in (*model.graph.initializer, *model.graph.input, *model.graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def _make_smaller(path: Path, dtype: str) -> None:

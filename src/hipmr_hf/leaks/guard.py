@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ..encryption.base import Encryption
 from ..encryption.keys import SecretKey
 from ..errors import InputValueError, MissingFileError, UserError, hub_told
-from ..layout import CARD_FILE, DATA_FOLDER, SETTINGS_FILE, key_id_in, split_of
+from ..layout import CARD_FILE, DATA_FOLDER, ONNX_FILES, SETTINGS_FILE, key_id_in, split_of
 from .parquet import FoundInRows, holds_key, inspect_rows, row_groups, schema_leaks
 
 Each = Callable[[Callable[[Any, Sequence[SecretKey]], Any], Sequence[Any]], Iterable[Any]]
@@ -262,7 +262,7 @@ def _pieces_of(name: str, path: Path) -> Iterator[tuple[str, Path, int]]:
 def _inspect_file(piece: tuple[str, Path, int], keys: Sequence[SecretKey]) -> list[str]:
     name, path, place = piece
     told = list(_of_kind(name, path)) if place == 0 else []
-    return told + list(_in_bytes(path, place, is_text=path.suffix.lower() in _TEXT, keys=keys))
+    return told + list(_in_bytes(path, place, has_text=path.suffix.lower() in (*_TEXT, ".onnx"), keys=keys))
 
 
 def _of_kind(name: str, path: Path) -> Iterator[str]:
@@ -274,18 +274,22 @@ def _of_kind(name: str, path: Path) -> Iterator[str]:
         yield "a picture file beside the data may be plain; remove it."
     elif suffix in _PICKLES:
         yield "a pickled file may hold paths and settings of your machine; remove it."
-    elif suffix not in (*_TEXT, ".safetensors") and not name.startswith(_HARMLESS):
+    elif (
+        suffix not in (*_TEXT, ".safetensors")
+        and not name.startswith(_HARMLESS)
+        and name not in ONNX_FILES.values()
+    ):
         yield "nobody expects this file here; remove it."
 
 
-def _in_bytes(path: Path, place: int, *, is_text: bool, keys: Sequence[SecretKey]) -> Iterator[str]:
+def _in_bytes(path: Path, place: int, *, has_text: bool, keys: Sequence[SecretKey]) -> Iterator[str]:
     found = set()
     for piece in _overlapping_pieces(path, place):
         if _KEY_FILE in piece or any(holds_key(piece, key) for key in keys):
             found.add("it holds a secret key; remove it, and use another key from now on.")
         if _TOKEN.search(piece):
             found.add("it holds what looks like an access token; remove it, and revoke the token.")
-        if is_text and _LOCAL_PATH.search(piece):
+        if has_text and _LOCAL_PATH.search(piece):
             found.add("it holds a path of a local file system; take it out.")
     yield from sorted(found)
 
