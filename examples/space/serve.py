@@ -66,10 +66,13 @@ Handler.extensions_map |= {".mjs": "text/javascript", ".js": "text/javascript", 
 
 
 def server(page: Path, checkpoint: Path, port: int = 0) -> ThreadingHTTPServer:
-    """A server on loopback; port 0 takes a free one."""
+    """A server on loopback; port 0 takes a free one, and so does one that is taken."""
     classify = EndpointHandler(str(checkpoint))
     handler = functools.partial(Handler, directory=str(page), classify=classify)
-    return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError:
+        return ThreadingHTTPServer(("127.0.0.1", 0), handler)
 
 
 def main() -> None:

@@ -347,8 +347,11 @@ def test_the_demo_answers_as_the_page_expects_and_refuses_what_is_no_encrypted_p
     body = io.BytesIO()
     sealed.save(body, "PNG")
     try:
+        with load_example("space/serve.py").server(space, checkpoint, serving.server_port) as another:
+            assert another.server_port not in (0, serving.server_port)
         with urllib.request.urlopen(f"{address}/hipmr.js") as answer:
             assert answer.headers["content-type"] == "text/javascript"
+            assert answer.headers["permissions-policy"].startswith("camera=(self)")
         with urllib.request.urlopen(f"{address}/predict", data=body.getvalue()) as answer:
             assert json.load(answer) == classify(sealed)
         for refused, code in ((b"no picture", 400), (b"", 404)):
