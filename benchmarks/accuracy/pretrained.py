@@ -50,10 +50,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=500, help="pictures to evaluate on")
     parser.add_argument("--public", type=int, default=2000, help="pictures that play the public ones")
     parser.add_argument("--adapt_steps", type=int, default=60)
-    parser.add_argument("--adapt_rate", type=float, default=1e-4)
+    parser.add_argument("--adapt_rate", type=float, default=2e-5)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=25)
-    parser.add_argument("--learning_rate", type=float, default=1e-4)
+    parser.add_argument("--learning_rate", type=float, default=2e-5)
     parser.add_argument("--validation", action="store_true", help="evaluate on a tenth of the training file")
     return parser.parse_args()
 

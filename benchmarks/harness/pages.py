@@ -17,6 +17,7 @@ PAGES = {
     "pretrained": "docs/results.md",
     "digit_masks": "docs/results.md",
     "pretraining": "docs/results.md",
+    "two_tokens": "docs/results.md",
     "jigsaw_attack": "docs/attacks.md",
     "neighbour_attack": "docs/attacks.md",
     "trained_attacks": "docs/attacks.md",

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import bccd, cells, digit_masks, eurosat, presets, pretraining
+from benchmarks.accuracy import (
+    bccd,
+    cells,
+    digit_masks,
+    eurosat,
+    presets,
+    pretrained,
+    pretraining,
+    two_tokens,
+)
 from benchmarks.attacks import (
     frontier,
     jigsaw,
@@ -34,6 +43,8 @@ SCRIPTS = sorted(
         (presets, None),
         (cells, None),
         (pretraining, None),
+        (pretrained, None),
+        (two_tokens, None),
         (bccd, None),
         (digit_masks, None),
         (jigsaw, "settings"),
