@@ -19,7 +19,7 @@ from hipmr_hf import RandomShuffling, encrypt_dataset, save_encrypted_dataset
 SHUFFLING = RandomShuffling(image_size=128)
 # So many rows make more than all that is ever held at once: row groups of 32 MiB that are written and read,
 # and the pieces of a file that are searched for leaks.
-ROWS, GROUP_ROWS = 2_000, 250
+ROWS, GROUP_ROWS = 1_200, 150
 COMMAND, RESHARDED, AS_IT_IS = "hipmr encrypt", "a stream, reshard()", "a stream as it is"
 
 
