@@ -35,7 +35,7 @@ demo-page: install
 
 # What docs/images shows of it: from a dropped JPEG to both predictions, in Chromium.
 demo-pictures: demo-page
-	HIPMR_QUICKSTART=outputs/quickstart HIPMR_PAGE_PICTURES=docs/images \
+	HIPMR_QUICKSTART=$(CURDIR)/outputs/quickstart HIPMR_PAGE_PICTURES=$(CURDIR)/docs/images \
 		$(BIN)/python -m pytest -q -k dropped_jpeg tests/examples/test_quickstart.py
 
 # Soak and fuzz run here at a small size; their full size has targets of its own.
