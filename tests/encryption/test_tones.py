@@ -1,13 +1,14 @@
 """Tones apart: which tone comes to which texture, the arithmetic to the byte, and what it goes through."""
 
 import hashlib
+import itertools
 import json
 
 import numpy as np
 import PIL.Image
 import pytest
 from datasets import Dataset, Image
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hipmr_hf import Encryption, MixingUp, RandomShuffling, SecretKey, Sides, encrypt_dataset, new_nonce
@@ -241,7 +242,16 @@ def test_flat_patches_take_a_tone_and_give_theirs():
     assert dealt[0, :, 2:].max() == dealt[0, :, 2:].min() == 90  # no contrast to show the texture with
 
 
-@settings(deadline=None)  # the first example may compile
+@pytest.fixture(scope="module")
+def compiled():
+    """Loops that are compiled once, which is no part of an example's time."""
+    images = np.zeros((3, 8, 12, 3), np.uint8)
+    for grid, symmetries in itertools.product((1, 2), (False, True)):
+        settings = {"sub_patch_grid": grid, "sub_patch_symmetries": symmetries, "shuffle_tones": True}
+        RandomShuffling((8, 12), 4, **settings).encrypt_batch(images)
+
+
+@pytest.mark.usefixtures("compiled")
 @given(
     st.sampled_from([4, 8]),
     st.integers(1, 3),
