@@ -34,14 +34,17 @@ from benchmarks.harness.tables import mean_and_deviation, table
 MARK = "cells_accuracy"
 SIDE, MARGIN = 64, 0.2
 SPLITS = ("train", "val", "test")
-PLAIN = "plain; linear"
 NAMES = [
-    PLAIN,
+    "plain; linear",
+    "plain; invariant",
     "RS+MI interval 2, symmetries, tones apart; invariant",
-    "RS; linear",
     "MI, symmetries, tones apart; invariant",
+    "RS, symmetries; invariant",
+    "RS; linear",
+    "MI; nonlinear",
     "RS+MI grid 4, symmetries, normalization; invariant",
 ]
+"""Plain pictures by both embeddings, and every preset."""
 SETTINGS = {setting.name: setting for setting in presets.SETTINGS if setting.name in NAMES}
 
 
