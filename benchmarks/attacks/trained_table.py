@@ -13,6 +13,9 @@ from benchmarks.harness.pages import IMAGES
 from benchmarks.harness.tables import mean_and_deviation, table
 
 MARK = "trained_attacks"
+LONG = 600
+"""Processor seconds of training from which on the curve is shown."""
+_TOLD = ("step", "cpu_seconds", "loss")
 SHEET_ROWS = (4, 6, 14)
 """Photographs that are drawn."""
 SHEET_COLUMNS = (
@@ -98,9 +101,28 @@ def leak_table(results: dict[str, dict]) -> str:
     return table([*heads, "method", "CPU s"], rows)
 
 
+def curve_table(results: dict[str, dict]) -> str:
+    """What attackers that trained for long find as their time goes by, in pictures that they only follow."""
+    rows = []
+    for kind, setting, result in _of(results, ("transformer", "decoder", "position")):
+        if result["training"]["cpu_seconds"] < LONG:
+            continue
+        for point in result["curve"]:
+            measured = [f"{score} {value:.3f}" for score, value in point.items() if score not in _TOLD]
+            loss = f"{point['loss']:.4f}"
+            rows.append(
+                [setting, kind, f"{point['cpu_seconds']:.0f}", point["step"], loss, ", ".join(measured)]
+            )
+    if not rows:
+        return "None trained for so long."
+    return table(["setting", "attacker", "CPU s", "steps", "loss", "in pictures not learned from"], rows)
+
+
 def rendered(results: dict[str, dict]) -> str:
-    """The three tables; ± is the standard deviation over pictures."""
-    return "\n\n".join(make(results) for make in (picture_table, position_table, leak_table))
+    """The tables; ± is the standard deviation over pictures."""
+    parts = [make(results) for make in (picture_table, position_table, leak_table)]
+    told = f"Those that trained for {LONG // 60} minutes or more, as their time went by:"
+    return "\n\n".join([*parts, told, curve_table(results)])
 
 
 def draw_sheet(folder: Path, results: dict[str, dict]) -> None:
