@@ -114,15 +114,16 @@ def curve_table(results: dict[str, dict]) -> str:
                 [setting, kind, f"{point['cpu_seconds']:.0f}", point["step"], loss, ", ".join(measured)]
             )
     if not rows:
-        return "None trained for so long."
-    return table(["setting", "attacker", "CPU s", "steps", "loss", "in pictures not learned from"], rows)
+        return ""
+    told = f"Those that trained for {LONG // 60} minutes or more, as their time went by:"
+    heads = ["setting", "attacker", "CPU s", "steps", "loss", "in pictures not learned from"]
+    return f"{told}\n\n{table(heads, rows)}"
 
 
 def rendered(results: dict[str, dict]) -> str:
     """The tables; ± is the standard deviation over pictures."""
-    parts = [make(results) for make in (picture_table, position_table, leak_table)]
-    told = f"Those that trained for {LONG // 60} minutes or more, as their time went by:"
-    return "\n\n".join([*parts, told, curve_table(results)])
+    parts = (make(results) for make in (picture_table, position_table, leak_table, curve_table))
+    return "\n\n".join(filter(None, parts))
 
 
 def draw_sheet(folder: Path, results: dict[str, dict]) -> None:
