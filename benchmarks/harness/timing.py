@@ -151,6 +151,7 @@ def _spread(values: list[float]) -> str:
     return f"{middle:.3g} ({low:.3g} to {high:.3g})" if low != high else f"{middle:.3g}"
 
 
-def save(topic: str, rows: list[Row], folder: Path = RESULTS) -> None:
-    """Write `speed_{topic}.json`."""
-    save_results(folder / f"speed_{topic}.json", {"machine": machine(), "rows": rows})
+def save(topic: str, rows: list[Row], folder: Path = RESULTS, *, seconds: float) -> None:
+    """Write `speed_{topic}.json`, and how long it took to measure."""
+    told = {"machine": machine(), "seconds": round(seconds), "rows": rows}
+    save_results(folder / f"speed_{topic}.json", told)

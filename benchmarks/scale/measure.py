@@ -10,6 +10,7 @@ seconds, which a busy machine leaves alone; a run's own process and its workers 
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,9 @@ from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.photographs import collection, crops_of, jpeg_file, rows_of_files
 from benchmarks.harness.results_file import load_results, save_results
 from benchmarks.harness.settings import HARDENED, mixing, shuffling
+from benchmarks.harness.steps import decode, resize
 from hipmr_hf import Encryption
 from hipmr_hf.dataset.source import open_source
-from hipmr_hf.images.reading import read_image
 from hipmr_hf.images.writing import encode_image
 
 SETTINGS: dict[str, Encryption] = {
@@ -43,7 +44,9 @@ SETTINGS: dict[str, Encryption] = {
     "RS+MI hardened": shuffling(**HARDENED),
 }
 FORMATS = ("png", "jpeg", "webp")
-_WARM_UP = 200
+_RS = ("--preset", "paper-rs")  # whose steps predict the whole runs; without a preset it is another
+_WARM_UP, _ROUNDS = 200, 9  # pictures, and times that the steps are taken
+_TURNS = 3  # of the runs on this machine without Ray, one after the other; what is told is the median
 _DECODED = 256  # rows from which on the search for leaks decodes the same number of images
 
 # Runs the command and tells the processor seconds of its own process, of its workers, and of its last steps.
@@ -115,37 +118,48 @@ def source_files(data_dir: Path, count: int) -> list[bytes]:
     return [jpeg_file(crop) for crop in crops_of(kodak, count)]
 
 
-def per_image_ms(step: Callable[[Any], Any], items: list[Any]) -> tuple[float, list[Any]]:
-    """Time a step on each item: the median processor milliseconds, and what came of it."""
-    times, results = [], []
-    for item in items:
-        begun = time.process_time()
-        results.append(step(item))
-        times.append((time.process_time() - begun) * 1000)
-    return round(float(np.median(times)), 3), results
+def per_image_ms(seconds: list[float], images: int) -> float:
+    """Return the median of several rounds, for an image."""
+    return round(float(np.median(seconds)) / images * 1000, 3)
+
+
+def round_of(files: list[bytes], encryption: Encryption) -> tuple[dict[str, float], dict[str, float]]:
+    """Do on a part of a source what a run does, one step after the other.
+
+    Returns:
+        Processor seconds of each step, encoding by format; and the mean bytes of a file by format.
+    """
+    clock, begun = time.process_time, time.process_time()
+    seconds, sizes = {}, {}
+    decoded = [decode(file, encryption) for file in files]
+    seconds["decode"], begun = clock() - begun, clock()
+    plain = [resize(each, encryption) for each in decoded]
+    seconds["resize"], begun = clock() - begun, clock()
+    encrypted = encryption.encrypt_batch(np.stack(plain))
+    seconds["encrypt"], begun = clock() - begun, clock()
+    for image_format in FORMATS:
+        written = [encode_image(image, image_format) for image in encrypted]
+        seconds[image_format], begun = clock() - begun, clock()
+        sizes[image_format] = round(np.mean([len(file) for file in written]))
+    return seconds, sizes
 
 
 def steps(files: list[bytes]) -> dict[str, Any]:
-    """Time decoding, resizing, encrypting and writing, and count bytes, for each setting and format."""
-    decode, plain = per_image_ms(read_image, files)
+    """Time decoding, resizing, encrypting and writing, and count bytes, for each setting and format.
+
+    A run works on parts of a source, and what it does is compiled once there were some pictures; so here too.
+    """
     told: dict[str, Any] = {"images": len(files), "source_bytes": round(np.mean([len(f) for f in files]))}
-    told |= {"decode": decode, "settings": {}}
-    for pixels in plain * -(-_WARM_UP // len(plain)):  # what is compiled for many pictures is compiled
-        SETTINGS["RS"].prepare(pixels)
-    for name, encryption in SETTINGS.items():
-        resize, prepared = per_image_ms(encryption.prepare, plain)
-        encrypt, encrypted = per_image_ms(
-            lambda batch, of=encryption: of.encrypt_batch(batch[None]), prepared
-        )
-        formats = {}
-        for image_format in FORMATS:
-            some = encrypted if image_format != "webp" else encrypted[:12]
-            encode, written = per_image_ms(lambda image, to=image_format: encode_image(image[0], to), some)
-            formats[image_format] = {
-                "encode": encode,
-                "bytes": round(np.mean([len(file) for file in written])),
-            }
-        told["settings"][name] = {"resize": resize, "encrypt": encrypt, "formats": formats}
+    for encryption in SETTINGS.values():
+        for _ in range(-(-_WARM_UP // len(files))):
+            round_of(files, encryption)
+    rounds = {name: [round_of(files, each) for _ in range(_ROUNDS)] for name, each in SETTINGS.items()}
+    told["settings"] = {}
+    for name, found in rounds.items():
+        took = {step: per_image_ms([each[step] for each, _ in found], len(files)) for step in found[0][0]}
+        formats = {each: {"encode": took[each], "bytes": found[-1][1][each]} for each in FORMATS}
+        told["settings"][name] = {"resize": took["resize"], "encrypt": took["encrypt"], "formats": formats}
+        told.setdefault("decode", took["decode"])
     return told
 
 
@@ -171,7 +185,8 @@ def alone(place: Path, counts: tuple[int, int] = (1024, 4096)) -> float:
     tiny, taken = jpeg_file(np.zeros((16, 16, 3), np.uint8)), []
     for count in counts:
         pq.write_table(pa.table(rows_of_files([tiny], count)), place / "tiny.parquet", row_group_size=64)
-        arguments = ["encrypt", "--num-proc", "2", "--image-size", "16", "--patch-size", "8"]
+        arguments = ["encrypt", "--strategy", "rs", "--num-proc", "2"]
+        arguments += ["--image-size", "16", "--patch-size", "8"]
         told = run(place / "tiny.parquet", place / f"tiny-{count}", _RUN, arguments)
         print(f"{count} tiny pictures: {told}", flush=True)
         taken.append(told["join"] + told["inspect"])
@@ -180,7 +195,7 @@ def alone(place: Path, counts: tuple[int, int] = (1024, 4096)) -> float:
 
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__, results="scale")
-    parser.add_argument("--images", type=int, default=60, help="for the steps")
+    parser.add_argument("--images", type=int, default=64, help="for the steps")
     parser.add_argument("--rows", type=int, default=1024, help="of the whole runs")
     parser.add_argument(
         "--only", choices=("steps", "processes", "alone", "ray"), help="what is measured anew"
@@ -225,11 +240,16 @@ def measure(args: argparse.Namespace, place: Path, told: dict[str, Any]) -> Iter
     told |= {"rows": {"few": few, "all": args.rows}, "runs": told.get("runs", {})}
     for name, count in told["rows"].items():
         pq.write_table(pa.table(rows_of_files(files, count)), place / f"{name}.parquet", row_group_size=32)
-    for name, source, code, count in plan(args.only):
+    found: dict[str, list[dict[str, float]]] = {}
+    for turn, (name, source, code, count) in itertools.product(range(_TURNS), list(plan(args.only))):
+        if turn and code is _RUN_RAY:
+            continue
         more = ["--num-proc", str(count)] if code is _RUN else ["--engine", "ray"]
-        arguments = ["encrypt", *more] if code is _RUN else [str(count), "encrypt", *more]
-        told["runs"][name] = run(place / f"{source}.parquet", place / f"out-{name}", code, arguments)
-        print(f"{name}: {told['runs'][name]}", flush=True)
+        arguments = ["encrypt", *_RS, *more] if code is _RUN else [str(count), "encrypt", *_RS, *more]
+        told_now = run(place / f"{source}.parquet", place / f"out-{name}-{turn}", code, arguments)
+        print(f"{name}: {told_now}", flush=True)
+        found.setdefault(name, []).append(told_now)
+        told["runs"][name] = {key: float(np.median([one[key] for one in found[name]])) for key in told_now}
         yield
 
 

@@ -34,7 +34,7 @@ def measure(quick: bool) -> list[Row]:
         "JPEG, quality 75": lambda image: encode_image(image, "jpeg", jpeg_quality=75),
     }
     files = {name: [write(image) for image in images] for name, write in writers.items()}
-    repeats = 1 if quick else 7
+    repeats = 1 if quick else 5
     writing = {name: lambda write=write: [write(i) for i in images] for name, write in writers.items()}
     reading = {name: lambda name=name: [read_image(file) for file in files[name]] for name in files}
     written, read = interleaved(writing, repeats=repeats), interleaved(reading, repeats=repeats)

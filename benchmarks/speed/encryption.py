@@ -14,6 +14,7 @@ from benchmarks.harness.by_hand import shuffle_patches
 from benchmarks.harness.settings import HARDENED, MIXED, PATCH, SIDE, mixing, shuffling
 from benchmarks.harness.timing import Row, interleaved, row
 from hipmr_hf import Encryption
+from hipmr_hf.encryption import keys
 
 SETTINGS: dict[str, tuple[Encryption, float | None]] = {
     "RS": (shuffling(), 0.45),
@@ -24,15 +25,12 @@ SETTINGS: dict[str, tuple[Encryption, float | None]] = {
     "RS, normalization": (shuffling(patch_normalization=True), 0.06),
     "RS, tones apart": (shuffling(shuffle_tones=True), 0.06),
 }
-REASONS = {
-    "RS": "timed apart, in microseconds an image: entropy 4, sorting it 2, the places of its pixel rows 4 to "
-    "5, reading the source in order 4, moving these rows of 48 bytes 11 to 13; a copy that stays in the "
-    "cache takes 3 to 7. New memory is not the reason: no page fault was counted. Without reading in order "
-    "it would be 3 to 6 faster here, and take twice as long for a batch that does not fit into the cache",
-    "MI": "timed apart, in microseconds an image: sums along columns 7, along rows 8, rounding 3 to 4, and "
-    "writing the result; each is a pass over short pieces, and a copy that stays in the cache takes "
-    "2 to 12",
+TRIED = {
+    "RS": "moving each row by itself in compiled loops took as long, with and without reading the image in "
+    "order first, and so did moves of 16 and of 48 bytes at once",
+    "MI": "numpy took as long, or longer; so did moves of 8 bytes instead of a sub-patch's row",
 }
+TRIED_ON_ALL = "numpy takes two to seven times as long, and compiled loops patch by patch twice as long"
 
 
 def shuffle_one_by_one(images: np.ndarray) -> np.ndarray:
@@ -56,7 +54,28 @@ def measure(quick: bool) -> list[Row]:
     """Measure a batch that does not fit into the cache, as large data does, and one that does."""
     if quick:
         return measure_batch(8, repeats=2, others=True)
-    return measure_batch(256, repeats=15, others=True) + measure_batch(32, repeats=25, others=False)
+    return measure_batch(256, repeats=11, others=True) + measure_batch(32, repeats=25, others=False)
+
+
+def parts(name: str, encryption: Encryption, images: np.ndarray) -> dict[tuple[str, str], Callable]:
+    """Return what an encryption does, one after the other, to be timed apart."""
+    side, words = SIDE // PATCH, keys.WORD_BYTES * (SIDE // PATCH) ** 2
+    draw = encryption._draw(len(images), side, side, None, None)
+    found = {"patches": lambda: encryption._encrypt(images, draw)}
+    if encryption.draws_randomness:
+        streams = keys.fresh_streams(len(images), words)
+        found["entropy"] = lambda: keys.fresh_streams(len(images), words)
+        found["an order by sorting it"] = lambda: keys.permutations_from(streams)
+        found["all that is drawn"] = lambda: encryption._draw(len(images), side, side, None, None)
+    return {(name, part): call for part, call in found.items()}
+
+
+def reason(name: str, seconds: dict, count: int) -> str:
+    """Say what takes how long, as it was measured beside the whole."""
+    names = {"copy": "a copy", name: "all"}
+    names |= {key: key[1] for key in seconds if key[0] == name}
+    told = [f"{what} {np.median(seconds[key]) / count * 1e6:.0f}" for key, what in names.items()]
+    return f"in microseconds an image, {', '.join(told)}; {TRIED.get(name, TRIED_ON_ALL)}"
 
 
 def measure_batch(count: int, *, repeats: int, others: bool) -> list[Row]:
@@ -64,6 +83,7 @@ def measure_batch(count: int, *, repeats: int, others: bool) -> list[Row]:
     functions = {"copy": images.copy}
     for name, (encryption, _) in SETTINGS.items():
         functions[name] = lambda encryption=encryption: encryption.encrypt_batch(images)
+        functions |= parts(name, encryption, images)
     skipped = None
     if others:
         functions["one by one"] = lambda: shuffle_one_by_one(images)
@@ -77,7 +97,7 @@ def measure_batch(count: int, *, repeats: int, others: bool) -> list[Row]:
     copy = (f"a copy of the {count} images", seconds["copy"])
     rows = [row(f"copy, {label}", seconds["copy"], **options)]
     for name, (_, aim) in SETTINGS.items():
-        aims = {"aim": aim, "reason": REASONS.get(name)}
+        aims = {"aim": aim, "reason": reason(name, seconds, count)}
         rows.append(row(f"{name}, {label}", seconds[name], **options, against=copy, **aims))
     for name, title in (("one by one", "a NumPy loop over images"), ("kornia", "kornia's RandomJigsaw")):
         if name in seconds:

@@ -15,16 +15,14 @@ import numpy as np
 
 from benchmarks.harness.photographs import jpeg_file, photographs
 from benchmarks.harness.settings import shuffling
+from benchmarks.harness.steps import decode, resize
 from benchmarks.harness.timing import Row, interleaved, row
 from benchmarks.speed.dataset import shuffle_with_pil
 from hipmr_hf.dataset.job import EncryptionJob
 from hipmr_hf.dataset.run import encrypt_source
-from hipmr_hf.encryption.decoding import Sized
-from hipmr_hf.encryption.placement import place
-from hipmr_hf.images.reading import read_image
 from hipmr_hf.images.writing import encode_image
 
-PHOTOGRAPHS, WARM_UP, ALONE = 2000, 160, 500
+PHOTOGRAPHS, WARM_UP, ALONE = 2000, 160, 300
 BY_HAND = "datasets.map with PIL, save_to_disk"
 FORMATS = {
     "png": ("PNG", 3.0),
@@ -60,14 +58,7 @@ def by_hand(source: Path, target: Path) -> None:
 def steps_alone(files: list[bytes], image_format: str) -> None:
     """Do what no way around leads past, without files, tables, card and search for leaks."""
     encryption = shuffling()
-    pixels = [
-        place(
-            plain := read_image(file, least=(sized := Sized(encryption))),
-            encryption.placement(*(sized.size or plain.shape[:2])),
-            stretches=sized.stretches(plain),
-        )
-        for file in files
-    ]
+    pixels = [resize(decode(file, encryption), encryption) for file in files]
     for start in range(0, len(pixels), 64):
         for encrypted in encryption.encrypt_batch(np.stack(pixels[start : start + 64])):
             encode_image(encrypted, image_format)

@@ -101,7 +101,7 @@ def measure(quick: bool) -> list[Row]:
     """Time both kinds of model, then bfloat16, torch.compile and memory."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    sizes = {"layers": 1 if quick else LAYERS, "batch": 1 if quick else 8, "repeats": 1 if quick else 7}
+    sizes = {"layers": 1 if quick else LAYERS, "batch": 1 if quick else 8, "repeats": 1 if quick else 5}
     rows = []
     for step in PASSES:
         for models in (CLASSIFIERS, DETECTORS):

@@ -56,8 +56,9 @@ def measure(topics: Sequence[str], results_dir: Path, *, quick: bool, photograph
         rows = importlib.import_module(f"benchmarks.speed.{topic}").measure(quick, **options)
         if quick:  # tiny sizes say nothing about aims
             rows = [{key: line[key] for key in line if key != "aim"} for line in rows]
-        save(topic, rows, results_dir)
-        print(f"{topic}: {time.perf_counter() - start:.0f} s", flush=True)
+        seconds = time.perf_counter() - start
+        save(topic, rows, results_dir, seconds=seconds)
+        print(f"{topic}: {seconds:.0f} s", flush=True)
     print(f"all: {time.perf_counter() - begun:.0f} s\n")
 
 
@@ -73,7 +74,9 @@ def report(results_dir: Path) -> str:
     )
     dates = sorted(one["date"] for one in machines)
     days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
-    where = f"{days}, {about['processor']}, {about['cores']} cores, load {load}; {versions}."
+    minutes = sum(one["seconds"] for one in measured) / 60
+    took = f"measured in {minutes:.0f} minutes"
+    where = f"{days}, {took}; {about['processor']}, {about['cores']} cores, load {load}; {versions}."
     return f"{where}\n\n{speed_table(rows)}"
 
 

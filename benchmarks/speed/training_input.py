@@ -58,7 +58,7 @@ def measure(quick: bool) -> list[Row]:
             )
             functions[image_format] = lambda loader=loader: [None for _ in loader]
         functions["model"] = train
-        seconds = interleaved(functions, repeats=1 if quick else 7)
+        seconds = interleaved(functions, repeats=1 if quick else 5)
     # the same number of images as the loaders, so that the ratio is one of speeds
     training = [value * rows / batch for value in seconds["model"]]
     options = {"amount": rows, "unit": "images/s"}

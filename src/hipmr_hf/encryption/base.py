@@ -294,12 +294,11 @@ class Encryption(SettingsFile):
     def _encrypt_fused(
         self, images: np.ndarray, positions: np.ndarray, mosaic_cols: int, draw: Draw, out: np.ndarray
     ) -> bool:
-        """Change and place patches one by one where that is worth it, and tell whether it was."""
-        # Mere sums and turns are as fast in numpy, or faster.
-        if not (self.patch_normalization or self.shuffle_tones) or not fused.is_worth_it(images):
+        """Change and place patches in compiled loops where that is worth it, and tell whether it was."""
+        if not fused.is_worth_it(images):
             return False
-        interval, tones_dealt = self.patch_size - self._kept_size, self.shuffle_tones
-        plan = (self.patch_size, interval, self.sub_patch_grid, self.patch_normalization, tones_dealt)
+        interval, knobs = self.patch_size - self._kept_size, (self.patch_normalization, self.shuffle_tones)
+        plan = (self.patch_size, interval, self.sub_patch_grid, *knobs, self._shuffles)
         order = self._order_of_tones(draw) if self.shuffle_tones else None
         places = {"positions": positions, "mosaic_cols": mosaic_cols}
         fused.encrypt(images, fused.Plan(*plan), **places, turns=draw.turns, order=order, out=out)
