@@ -20,6 +20,10 @@ SHUFFLING = RandomShuffling(image_size=128)
 # So many rows make more than all that is ever held at once: row groups of 32 MiB that are written and read,
 # and the pieces of a file that are searched for leaks.
 ROWS, GROUP_ROWS = 1_200, 150
+REASON = (
+    "peaks differ by more than that from one run to the next: three of 1,200 rows took 265, 310 and 311 MB, "
+    "three of 2,400 rows 309, 316 and 324"
+)
 COMMAND, RESHARDED, AS_IT_IS = "hipmr encrypt", "a stream, reshard()", "a stream as it is"
 
 
@@ -71,7 +75,7 @@ def measure(quick: bool) -> list[Row]:
             few, many = peak(once, how), peak(more, how)
             lines.append(memory_row(f"peak memory, {how}, {rows} rows", few))
             told = memory_row(f"peak memory, {how}, {10 * rows} rows", many, (f"{rows} rows", few))
-            lines.append(told | {"aim": 1.05, "at_most": True})
+            lines.append(told | {"aim": 1.05, "at_most": True, "reason": REASON})
         found, against = peak(more, AS_IT_IS), ("the same, reshard()", many)
         lines.append(memory_row(f"peak memory, {AS_IT_IS}, {10 * rows} rows", found, against))
     return lines

@@ -75,7 +75,7 @@ def report(results_dir: Path) -> str:
     dates = sorted(one["date"] for one in machines)
     days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     minutes = sum(one["seconds"] for one in measured) / 60
-    took = f"measured in {minutes:.0f} minutes"
+    took = f"measured in {minutes:.1f} minutes"
     where = f"{days}, {took}; {about['processor']}, {about['cores']} cores, load {load}; {versions}."
     return f"{where}\n\n{speed_table(rows)}"
 
