@@ -6,7 +6,8 @@
         --max_train_steps 5000
 
 The teacher sees plain public pictures and the student their encryption, anew in every epoch; there are no
-labels and no private picture. A killed run goes on with `--resume`. The result is config + safetensors +
+labels and no private picture. The loss is the share of the teacher's features that the student misses (1: it
+says the same of every picture). A killed run goes on with `--resume`. The result is config + safetensors +
 processor + encryption settings + card; `run_image_classification.py --model_name_or_path` trains on from it.
 """
 
@@ -18,13 +19,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import gather_object, set_seed
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
 from hipmr_hf import Encryption
-from hipmr_hf.adaptation.distillation import PublicPairs, feature_loss, features_of
+from hipmr_hf.adaptation.distillation import FeatureLoss, PublicPictures, features_of, teacher_features
 from hipmr_hf.errors import InputValueError
 from hipmr_hf.hub.card_renewal import save_card
 from hipmr_hf.hub.cards import ModelFacts, model_card
@@ -33,6 +34,7 @@ from hipmr_hf.models import PEViTForImageClassification, PEViTImageProcessorPil
 from hipmr_hf.models.convert_transformers import load_pevit_from_transformers, source_config
 from hipmr_hf.privacy_report.sources import sample_pictures
 from hipmr_hf.training.accelerate_loop import load_newest_checkpoint, parameter_groups, save_checkpoint
+from hipmr_hf.training.layer_rates import decay_rates_by_layer
 from hipmr_hf.training.script import parse_arguments, run_script
 
 
@@ -50,6 +52,7 @@ class Arguments:
     gradient_accumulation_steps: int = 1
     learning_rate: float = 2e-5
     weight_decay: float = 0.02
+    layer_decay: float = field(default=0.75, metadata={"help": "Rate of a block by that of the next."})
     warmup_share: float = 0.1
     max_grad_norm: float = 1.0
     gradient_checkpointing: bool = False
@@ -91,12 +94,17 @@ def main(args: Arguments) -> dict[str, float]:
     if args.gradient_checkpointing:
         student.gradient_checkpointing_enable()
     images = sample_pictures([args.pictures], args.max_pictures, seed=args.seed).images
-    pairs = PublicPairs(images, encryption, teacher_processor, student_processor, size)
+    teacher = teacher.to(accelerator.device)
+    with accelerator.split_between_processes(images) as share:
+        found = teacher_features(teacher, teacher_processor, share, encryption, size)
+    targets = torch.stack(gather_object(list(found)))
+    feature_loss = FeatureLoss.of(targets)
+    pictures = PublicPictures(images, encryption, student_processor, targets)
     batch = args.per_device_train_batch_size
-    loader = DataLoader(pairs, batch, shuffle=True, drop_last=len(pairs) >= batch)
+    loader = DataLoader(pictures, batch, shuffle=True, drop_last=len(pictures) >= batch)
     backbone = student.pevit
     optimizer = torch.optim.AdamW(parameter_groups(backbone, args.weight_decay), lr=args.learning_rate)
-    teacher = teacher.to(accelerator.device).requires_grad_(False)
+    decay_rates_by_layer(optimizer, backbone, args.layer_decay)
     backbone, optimizer, loader = accelerator.prepare(backbone, optimizer, loader)
     schedule = get_cosine_schedule_with_warmup(
         optimizer, int(args.warmup_share * args.max_train_steps), args.max_train_steps
@@ -115,9 +123,7 @@ def main(args: Arguments) -> dict[str, float]:
         epoch, skipped = epoch + 1, 0
         for inputs in rest:
             with accelerator.accumulate(backbone):
-                with torch.no_grad():
-                    target = features_of(teacher, inputs["plain"])
-                loss = feature_loss(features_of(backbone, inputs["encrypted"]), target)
+                loss = feature_loss(features_of(backbone, inputs["pixel_values"]), inputs["target"])
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(backbone.parameters(), args.max_grad_norm)

@@ -41,6 +41,7 @@ from hipmr_hf.training.classification import (
     decaying_parameters,
     input_transform,
 )
+from hipmr_hf.training.layer_rates import decay_rates_by_layer
 from hipmr_hf.training.problems import Problem, ProblemType, problem_of
 from hipmr_hf.training.script import parse_arguments, run_script
 from hipmr_hf.training.splits import at_most, load_encryption, load_splits
@@ -107,6 +108,9 @@ class RecipeArguments:
     ema_decay: float | None = field(
         default=None, metadata={"help": "Average the weights, for instance .999."}
     )
+    layer_decay: float = field(
+        default=1.0, metadata={"help": "Rate of a block by that of the next: .75 for pre-trained weights."}
+    )
 
 
 class AveragedWeights(TrainerCallback):
@@ -141,9 +145,16 @@ class RecipeTrainer(Trainer):
 
     loss_is_scaled_for_ga = False  # the loss is a mean over one batch
 
-    def __init__(self, *args, augmentation: EncryptedAugmentation, facts: ModelFacts | None, **kwargs):
+    def __init__(
+        self,
+        *args,
+        augmentation: EncryptedAugmentation,
+        facts: ModelFacts | None,
+        layer_decay: float = 1.0,
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
-        self.augmentation = augmentation
+        self.augmentation, self.layer_decay = augmentation, layer_decay
         self.facts = facts  # of the model card; None for the plain baseline, which gets Trainer's
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -153,6 +164,13 @@ class RecipeTrainer(Trainer):
 
     def get_decay_parameter_names(self, model):
         return decaying_parameters(model)
+
+    def create_optimizer(self, model=None):
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if is_new:
+            decay_rates_by_layer(optimizer, self.model if model is None else model, self.layer_decay)
+        return optimizer
 
     def create_model_card(self, *args, **kwargs):
         if self.facts is None:
@@ -272,6 +290,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
             predictions=output.predictions, references=output.label_ids
         ),
         callbacks=[AveragedWeights(recipe.ema_decay)] if recipe.ema_decay else [],
+        layer_decay=recipe.layer_decay,
         augmentation=augmentation,
         facts=card_facts(data, model_args, training, encryption, splits, model)
         if encryption is not None

@@ -39,6 +39,7 @@ from hipmr_hf.training.classification import (
     classification_loss,
     input_transform,
 )
+from hipmr_hf.training.layer_rates import decay_rates_by_layer
 from hipmr_hf.training.problems import Problem, ProblemType, problem_of
 from hipmr_hf.training.script import parse_arguments, run_script
 from hipmr_hf.training.splits import at_most, load_encryption, load_splits
@@ -86,6 +87,9 @@ class Arguments:
     gradient_accumulation_steps: int = 1
     learning_rate: float = 5e-4
     weight_decay: float = 0.05
+    layer_decay: float = field(
+        default=1.0, metadata={"help": "Rate of a block by that of the next: .75 for pre-trained weights."}
+    )
     warmup_share: float = field(default=0.05, metadata={"help": "Share of the steps that warm up."})
     max_grad_norm: float = 1.0
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None
@@ -218,6 +222,7 @@ def main(args: Arguments) -> dict[str, float]:
     augmentation = build_augmentation(args, encryption, problem)
     train_loader, eval_loader = build_loaders(args, train, evaluation, processor, problem)
     optimizer = torch.optim.AdamW(parameter_groups(model, args.weight_decay), lr=args.learning_rate)
+    decay_rates_by_layer(optimizer, model, args.layer_decay)
     model, optimizer, train_loader, eval_loader = accelerator.prepare(
         model, optimizer, train_loader, eval_loader
     )

@@ -91,7 +91,12 @@ def main(args: Arguments, recipe: list[str]) -> None:
         print(f"Shadow model {number + 1} of {args.num_shadows}: {folder}")
 
 
-if __name__ == "__main__":
-    words = sys.argv[1:]
+def read_command(words: list[str]) -> tuple[Arguments, list[str]]:
+    """What is meant for this script, and behind `--` the recipe."""
     cut = words.index("--") if "--" in words else len(words)
-    run_script(lambda: main(*parse_arguments({"shadow models": Arguments}, words[:cut]), words[cut + 1 :]))
+    (args,) = parse_arguments({"shadow models": Arguments}, words[:cut])
+    return args, words[cut + 1 :]
+
+
+if __name__ == "__main__":
+    run_script(lambda: main(*read_command(sys.argv[1:])))

@@ -12,6 +12,7 @@ from hipmr_hf import MixingUp, RandomShuffling
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SHUFFLING = RandomShuffling(image_size=32, patch_size=8)
 MIXING = MixingUp(image_size=32, patch_size=8)
+ADAPTED = RandomShuffling(image_size=32, patch_size=8, sub_patch_grid=2, shuffle_tones=True)
 TINY_MODEL = ["--hidden_size", "32", "--num_hidden_layers", "2", "--num_attention_heads", "2"]
 
 

@@ -7,9 +7,10 @@ Converts DINOv2-small for every setting (fitting a new patch embedding where pat
 by `examples/adapt_backbone.py` on pictures that play the public ones (without their labels, and none of them
 is trained on), and then trains on encrypted pictures in three ways, with one budget for all rows: a linear
 probe on the features, the last quarter of the blocks, everything. The classifier starts as a logistic
-regression on the class token. Writes each result to `benchmarks/results/pretrained.json` as it comes (a
-started table is gone on with), then the table in docs/results.md. `--validation` evaluates on a tenth of the
-training file; so the steps and the rate of the adaptation were chosen. `--data cells` takes BCCD's cells.
+regression on the class token, and rates fall from block to block below it; random weights, whose blocks have
+nothing to keep, have one rate of their own. Writes each result to `benchmarks/results/pretrained.json` as it
+comes (a started table is gone on with), then the table in docs/results.md. `--validation` evaluates on a
+tenth of the training file; so the rates were chosen. `--data cells` takes BCCD's cells.
 """
 
 import argparse
@@ -34,7 +35,14 @@ from benchmarks.harness.tables import mean_and_deviation, table
 
 MARK = "pretrained"
 DATA = {"eurosat": "EuroSAT", "cells": "BCCD's cells"}
-KEY = ("data", "patch", "setting", "weights", "steps", "way", "seed", "evaluated_on")
+PLACE = ("data", "train", "patch", "setting", "weights", "steps")
+KEY = (*PLACE, "way", "layer_decay", "seed", "evaluated_on")
+COLUMNS = {  # of the table: a way, and whether its rates fall
+    "linear probe": ("probe", False),
+    "last blocks": ("partial", True),
+    "everything, one rate": ("full", False),
+    "everything, rates fall": ("full", True),
+}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -49,11 +57,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=400, help="pictures to train on")
     parser.add_argument("--test", type=int, default=500, help="pictures to evaluate on")
     parser.add_argument("--public", type=int, default=2000, help="pictures that play the public ones")
-    parser.add_argument("--adapt_steps", type=int, default=60)
-    parser.add_argument("--adapt_rate", type=float, default=2e-5)
+    parser.add_argument("--adapt_steps", type=int, default=128)
+    parser.add_argument("--adapt_rate", type=float, default=1e-4)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=25)
-    parser.add_argument("--learning_rate", type=float, default=2e-5)
+    parser.add_argument("--learning_rate", type=float, default=3e-5, help="of pre-trained weights")
+    parser.add_argument("--layer_decay", type=float, default=0.75, help="of pre-trained weights")
+    parser.add_argument("--random_rate", type=float, default=5e-4, help="of random weights")
     parser.add_argument("--validation", action="store_true", help="evaluate on a tenth of the training file")
     return parser.parse_args()
 
@@ -62,6 +72,7 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
     """Build one start, and train from it in every way that has no result yet."""
     about = {
         "data": args.data,
+        "train": args.train,
         "patch": args.patch,
         "setting": name,
         "weights": weights,
@@ -69,15 +80,17 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
         "seed": seed,
         "evaluated_on": "validation" if args.validation else "test",
     }
+    falls = weights != "random"
+    rate, decay = (args.learning_rate, args.layer_decay) if falls else (args.random_rate, 1.0)
+    decays = {way: None if way == "probe" else decay for way in args.ways}
     done = {tuple(run[part] for part in KEY) for run in load_results(args.results)}
-    ways = [way for way in args.ways if tuple((about | {"way": way})[part] for part in KEY) not in done]
-    if (
-        not ways
-        or (name == "plain" and weights == "adapted")
-        or (weights == "random" and ways == ["partial"])
-    ):
+    wanted = {way: {**about, "way": way, "layer_decay": decay} for way, decay in decays.items()}
+    ways = [way for way in args.ways if tuple(wanted[way][part] for part in KEY) not in done]
+    if weights == "random":  # whose blocks nobody trained, and so cannot stay as they are
+        ways = [way for way in ways if way != "partial"]
+    if not ways or (name == "plain" and weights == "adapted"):
         return
-    budget = {option: getattr(args, option) for option in ("train", "test", "epochs", "learning_rate")}
+    budget = {"test": args.test, "epochs": args.epochs}
     torch.manual_seed(seed)
     started, encryption = time.process_time(), encryption_of(name, args.patch)
     model, told = build(args, name, weights, pictures["public"][0])
@@ -85,17 +98,16 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
     found = {part: features(model, inputs) for part, inputs in parts.items()}
     if "probe" in ways:
         accuracy, seconds = probe(found, parts, args.data), round(time.process_time() - started)
-        result = {**about, "way": "probe", **budget, "accuracy": accuracy, "cpu_seconds": seconds}
+        result = {**wanted["probe"], **budget, "accuracy": accuracy, "cpu_seconds": seconds}
         record(args, {**result, "told": told})
     classifier = model[0]
     classifier.config.num_labels = classes = int(pictures["train"][1].max()) + 1
     classifier.classifier = torch.nn.Linear(classifier.config.hidden_size, classes)
     start_head(classifier, found["train"][:, : classifier.config.hidden_size], parts["train"].labels)
     for way in (way for way in ways if way != "probe"):
-        if weights == "random" and way == "partial":
-            continue  # blocks that nobody trained would stay as they are
-        result = fine_tune(args, classifier, encryption, parts, way, seed)
-        record(args, {**about, "way": way, **budget, "accuracy": result["curve"][-1], **result, "told": told})
+        result = fine_tune(args, classifier, encryption, parts, way, seed, rate=rate, layer_decay=decay)
+        result |= {"accuracy": result["curve"][-1], "learning_rate": rate, "told": told}
+        record(args, {**wanted[way], **budget, **result})
 
 
 def record(args: argparse.Namespace, result: dict) -> None:
@@ -106,17 +118,17 @@ def record(args: argparse.Namespace, result: dict) -> None:
 def rendered(results: list[dict]) -> str:
     """One line for each setting and start, one column a way; mean and spread over the seeds."""
     rows, test = [], [run for run in results if run["evaluated_on"] == "test"]
-    orders = (list(DATA), [16, 8], SETTINGS, WEIGHTS)
-    places = {tuple(run[part] for part in KEY[:5]) for run in test}
+    orders = (list(DATA), sorted({run["train"] for run in test}), [16, 8], SETTINGS, WEIGHTS)
+    places = {tuple(run[part] for part in PLACE) for run in test}
     for place in sorted(places, key=lambda one: [*map(_position, orders, one), one[-1]]):
-        data, patch, name, weights, steps = place
-        runs = [run for run in test if tuple(run[part] for part in KEY[:5]) == place]
+        data, train, patch, name, weights, steps = place
+        runs = [run for run in test if tuple(run[part] for part in PLACE) == place]
         told = f"{weights}, {steps} steps" if steps else weights
-        rows.append([DATA[data], patch, name, told, *_scores(runs)])
+        rows.append([DATA[data], train, patch, name, told, *_scores(runs)])
     if not rows:
         return "No row is stored yet."
-    heads = ["pictures", "patches", "images", "weights", "linear probe", "last blocks", "everything"]
-    return table([*heads, "gained in last epoch", "seeds"], rows)
+    heads = ["pictures", "trained on", "patches", "images", "weights", *COLUMNS]
+    return table([*heads, "best run gained in last epoch", "seeds"], rows)
 
 
 def _position(order: Sequence, one: object) -> int:
@@ -125,10 +137,16 @@ def _position(order: Sequence, one: object) -> int:
 
 def _scores(runs: list[dict]) -> list[str | int]:
     cells: list[str | int] = []
-    for way in WAYS:
-        found = [100 * run["accuracy"] for run in runs if run["way"] == way]
+    for way, falls in COLUMNS.values():
+        found = [
+            100 * run["accuracy"]
+            for run in runs
+            if run["way"] == way and falls == ((run["layer_decay"] or 1) < 1)
+        ]
         cells.append(mean_and_deviation(found, 1) if found else "")
-    gains = [100 * (run["curve"][-1] - run["curve"][-2]) for run in runs if run["way"] == "full"]
+    fully = [run for run in runs if run["way"] == "full"]
+    best = max((run["accuracy"] for run in fully), default=None)
+    gains = [100 * (run["curve"][-1] - run["curve"][-2]) for run in fully if run["accuracy"] == best]
     return [*cells, f"{np.mean(gains):+.1f}" if gains else "", len({run["seed"] for run in runs})]
 
 

@@ -108,6 +108,7 @@ def adapted(
         "output_dir": folder,
         "max_train_steps": args.adapt_steps,
         "learning_rate": args.adapt_rate,
+        "layer_decay": args.layer_decay,
         "per_device_train_batch_size": 16,
         "checkpoint_every": max(1, args.adapt_steps // 4),
     }

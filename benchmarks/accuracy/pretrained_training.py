@@ -4,7 +4,6 @@ import argparse
 import copy
 import math
 import time
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -19,10 +18,12 @@ from benchmarks.harness.settings import shuffling
 from hipmr_hf import Encryption
 from hipmr_hf.adaptation.distillation import features_of, normalised
 from hipmr_hf.models import PEViTForImageClassification
+from hipmr_hf.training.accelerate_loop import parameter_groups
 from hipmr_hf.training.augmentation import EncryptedAugmentation
-from hipmr_hf.training.classification import classification_loss, decaying_parameters
+from hipmr_hf.training.classification import classification_loss
+from hipmr_hf.training.layer_rates import decay_rates_by_layer
 
-WAYS = ("probe", "partial", "full")
+WAYS = {"probe": "linear probe", "partial": "last blocks", "full": "everything"}
 LAST_SHARE = 1 / 4  # of the blocks, which partial fine-tuning trains
 CHUNK, WARM_UP, SMOOTHING, DECAY = 50, 0.1, 0.1, 0.05
 
@@ -82,16 +83,20 @@ def fine_tune(
     parts: dict[str, Inputs],
     way: str,
     seed: int,
+    *,
+    rate: float,
+    layer_decay: float,
 ) -> dict:
     """Train a copy of a model whose head is set, and return its scores after each epoch.
 
     Args:
-        args: of `pretrained.py`: epochs, batch size, rate, data.
+        args: of `pretrained.py`: epochs, batch size, data.
         model: left as it is.
         encryption: tells how its pictures are turned in training.
         parts: "train" and "test".
         way: "partial" trains the last quarter of the blocks and what follows, "full" everything.
         seed: of order and turns.
+        rate, layer_decay: of the head, and of each block by that of the next.
     """
     started = time.process_time()
     torch.manual_seed(seed)
@@ -108,10 +113,10 @@ def fine_tune(
         label_smoothing=SMOOTHING,
     )
     steps = args.epochs * math.ceil(len(train.labels) / args.batch_size)
-    optimizer = torch.optim.AdamW(_groups(model), args.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, args.learning_rate, max(steps, 2), pct_start=WARM_UP
-    )
+    optimizer = torch.optim.AdamW(parameter_groups(model, DECAY), rate)
+    decay_rates_by_layer(optimizer, model, layer_decay)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, max(steps, 2), pct_start=WARM_UP)
     curve = []
     for _ in range(args.epochs):
         model.train()
@@ -126,18 +131,6 @@ def fine_tune(
         answers = parts["test"].through(lambda part: model.eval()(pixel_values=part).logits.argmax(1))
         curve.append(score(answers.numpy(), parts["test"].labels.numpy(), args.data))
     return {"curve": curve, "cpu_seconds": round(time.process_time() - started)}
-
-
-def _groups(model: PEViTForImageClassification) -> Sequence[dict]:
-    decaying = set(decaying_parameters(model))
-    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    return [
-        {
-            "params": [weight for name, weight in trained if (name in decaying) == decays],
-            "weight_decay": decay,
-        }
-        for decays, decay in ((True, DECAY), (False, 0.0))
-    ]
 
 
 def features(model: Model, part: Inputs) -> torch.Tensor:

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from datasets import disable_progress_bars
-from example_helpers import EXAMPLES, MIXING, SHUFFLING, digits
+from example_helpers import ADAPTED, EXAMPLES, MIXING, SHUFFLING, digits
+from PIL import Image
 
 from hipmr_hf import encrypt_dataset, save_encrypted_dataset
+from hipmr_hf.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +29,26 @@ def folders(tmp_path_factory) -> dict[str, Path]:
         encrypted = encrypt_dataset(plain, encryption, keep_columns=["label", "teacher_logits"])
         save_encrypted_dataset(encrypted, encryption, root / name)
     return {name: root / name for name in ("plain", "rs", "mi")}
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory) -> Path:
+    """A tiny teacher, public pictures, and as "pevit" the teacher converted for ADAPTED."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    root = tmp_path_factory.mktemp("adapt")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 7}
+    Dinov2Model(Dinov2Config(**sizes, image_size=28, initializer_range=0.2)).save_pretrained(root / "teacher")
+    (root / "public").mkdir()
+    for index in range(32):
+        pixels = np.random.default_rng(index).integers(0, 256, (6, 6, 3), np.uint8)
+        picture = Image.fromarray(pixels).resize((40, 40), Image.Resampling.BICUBIC)
+        picture.save(root / "public" / f"{index}.png")
+    ADAPTED.save_pretrained(root / "data")
+    command = ["convert", root / "teacher", "--encryption", root / "data", "--pictures", root / "public"]
+    assert main([*map(str, command), "--output-dir", str(root / "pevit")]) == 0
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ RECIPE = [
     0.25,
     "--ema_decay",
     0.9,
+    "--layer_decay",
+    0.75,
 ]
 
 

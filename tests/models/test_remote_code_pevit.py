@@ -1,11 +1,7 @@
 """A saved checkpoint carries its code: it loads in a process that does not have this package."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from transformers import AutoModelForImageClassification, AutoModelForSemanticSegmentation, pipeline
+from without_the_package import run_without_the_package
 
 import hipmr_hf.models
 from hipmr_hf.models import (
@@ -26,33 +23,6 @@ from hipmr_hf.models import (
 
 MODULES = Path(hipmr_hf.models.__file__).parent
 TRAVELLING = ("configuration_pevit", "embeddings_pevit", "layers_pevit", "loss_pevit", "modeling_pevit")
-
-WITHOUT_THE_PACKAGE = """
-import importlib.abc, os, sys
-
-class Blocked(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name.split(".")[0] == "hipmr_hf":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
-try:
-    import hipmr_hf
-except ModuleNotFoundError:
-    pass
-else:
-    sys.exit("the package is not blocked")
-"""
-
-
-def run_without_the_package(code: str, home: Path, *arguments: object) -> str:
-    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", WITHOUT_THE_PACKAGE + textwrap.dedent(code), *map(str, arguments)]
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, check=False, env=environment
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def tiny_config(**overrides) -> PEViTConfig:

@@ -2,65 +2,59 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
     from ..models.image_processing_pevit import PEViTImageProcessorPil
 
+_BATCH = 32
+_LEAST_DEVIATION = 1e-3  # of a number of the features, as a share of the mean one
 
-class PublicPairs(torch.utils.data.Dataset):
-    """Public pictures, each plain for the teacher and encrypted for the student.
+
+class PublicPictures(torch.utils.data.Dataset):
+    """Public pictures, encrypted for the student, beside what the teacher says of each.
 
     A picture is encrypted anew whenever it is asked for, so that no order is learnt by heart.
 
     Args:
-        images: uint8 (height, width, 3) each; they are seen plain, so they must need no protection.
-        encryption: the student's; its `prepare` also makes the teacher's picture.
-        teacher_processor, student_processor: of the two models.
-        size: (height, width) in pixels of the teacher's picture, whole patches of it.
+        images: uint8 (height, width, 3) each; the teacher saw them plain, so they must need no protection.
+        encryption: the student's.
+        processor: the student's.
+        targets: (pictures, 2 * hidden_size), as `teacher_features` returns them.
 
     Example:
 
         >>> from hipmr_hf import RandomShuffling
         >>> from hipmr_hf.models import PEViTImageProcessorPil
-        >>> processor = PEViTImageProcessorPil(patch_size=8)
-        >>> pictures = [np.zeros((40, 40, 3), np.uint8)]
         >>> settings = RandomShuffling(image_size=32, patch_size=8, interval=2)
-        >>> students = PEViTImageProcessorPil(patch_size=6)
-        >>> pair = PublicPairs(pictures, settings, processor, students, (48, 48))[0]
-        >>> pair["plain"].shape, pair["encrypted"].shape
-        (torch.Size([3, 48, 48]), torch.Size([3, 24, 24]))
+        >>> pictures, processor = [np.zeros((40, 40, 3), np.uint8)], PEViTImageProcessorPil(patch_size=6)
+        >>> PublicPictures(pictures, settings, processor, torch.zeros(1, 64))[0]["pixel_values"].shape
+        torch.Size([3, 24, 24])
     """
 
     def __init__(
         self,
         images: Sequence[np.ndarray],
         encryption: Encryption,
-        teacher_processor: PEViTImageProcessorPil,
-        student_processor: PEViTImageProcessorPil,
-        size: tuple[int, int],
+        processor: PEViTImageProcessorPil,
+        targets: torch.Tensor,
     ):
-        self.images, self.encryption, self.size = images, encryption, size
-        self.teacher_processor, self.student_processor = teacher_processor, student_processor
+        self.images, self.encryption, self.processor, self.targets = images, encryption, processor, targets
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         prepared = self.encryption.prepare(self.images[index])
-        plain = Image.fromarray(prepared).resize(self.size[::-1], Image.Resampling.BICUBIC)
         encrypted = Image.fromarray(self.encryption.encrypt_batch(prepared[None])[0])
-        return {
-            "plain": normalised(plain, self.teacher_processor),
-            "encrypted": normalised(encrypted, self.student_processor),
-        }
+        return {"pixel_values": normalised(encrypted, self.processor), "target": self.targets[index]}
 
 
 def normalised(image: Image.Image, processor: PEViTImageProcessorPil) -> torch.Tensor:
@@ -90,12 +84,65 @@ def features_of(model: torch.nn.Module, pixel_values: torch.Tensor) -> torch.Ten
     return torch.cat((tokens[:, 0], tokens[:, first:].mean(dim=1)), dim=1)
 
 
-def feature_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Mean over the batch of 1 - cosine of the class tokens plus 1 - cosine of the patches' means.
+@torch.no_grad()
+def teacher_features(
+    teacher: torch.nn.Module,
+    processor: PEViTImageProcessorPil,
+    images: Sequence[np.ndarray],
+    encryption: Encryption,
+    size: tuple[int, int],
+) -> torch.Tensor:
+    """Features of plain pictures, which are worked out once, for they are the same in every epoch.
 
-    >>> same = torch.rand(2, 8)
-    >>> float(feature_loss(same, same).abs()) < 1e-6
-    True
+    Args:
+        teacher: a `PEViTModel`, on any device; left in evaluation mode.
+        processor: the teacher's.
+        images: uint8 (height, width, 3) each.
+        encryption: the student's, whose `prepare` also makes the teacher's picture.
+        size: (height, width) in pixels of the teacher's picture, whole patches of it.
+
+    Returns:
+        (pictures, 2 * hidden_size), on the CPU.
     """
-    pairs = zip(student.chunk(2, dim=1), teacher.chunk(2, dim=1), strict=True)
-    return sum((1 - F.cosine_similarity(ours, theirs)).mean() for ours, theirs in pairs)
+    device, found = next(teacher.parameters()).device, []
+    for start in range(0, len(images), _BATCH):
+        batch = []
+        for image in images[start : start + _BATCH]:
+            plain = Image.fromarray(encryption.prepare(image)).resize(size[::-1], Image.Resampling.BICUBIC)
+            batch.append(normalised(plain, processor))
+        found.append(features_of(teacher.eval(), torch.stack(batch).to(device)).cpu())
+    return torch.cat(found) if found else torch.empty(0, 0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureLoss:
+    """Mean square of what a student misses, in standard deviations of each number of the teacher's features.
+
+    It is 1 for a student that says the teacher's mean of every picture, and 0 for one that says what the
+    teacher does: the share that is not explained. The features of all pictures have most in common, so a loss
+    that knows no mean, such as a cosine, is small before anything that tells pictures apart has been learnt.
+
+    Args:
+        mean, deviation: (2 * hidden_size,) of the teacher's features.
+
+    Example:
+
+        >>> teacher = torch.randn(100, 8) + 10
+        >>> loss = FeatureLoss.of(teacher)
+        >>> float(loss(teacher, teacher)), round(float(loss(loss.mean.expand(100, -1), teacher)), 2)
+        (0.0, 1.0)
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    @classmethod
+    def of(cls, features: torch.Tensor) -> FeatureLoss:
+        """Measure the teacher's features (pictures, 2 * hidden_size)."""
+        deviation = features.std(dim=0, correction=0)
+        least = (_LEAST_DEVIATION * deviation.mean()).clamp(min=torch.finfo(features.dtype).tiny)
+        return cls(features.mean(dim=0), deviation.maximum(least))
+
+    def __call__(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+        """Loss of a batch, both (batch, 2 * hidden_size)."""
+        return ((student - teacher) / self.deviation.to(student.device)).square().mean()
