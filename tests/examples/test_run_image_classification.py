@@ -82,6 +82,8 @@ def test_the_whole_recipe_runs(example, folders, tmp_path):
         0.1,
         "--patch_drop_rate",
         0.25,
+        "--layer_decay",
+        "0.75",
         "--ema_decay",
         0.9,
         "--gradient_accumulation_steps",
