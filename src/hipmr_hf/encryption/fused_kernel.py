@@ -8,7 +8,6 @@ processor works on many samples in one instruction. Images are flat, and a place
 """
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -30,7 +29,7 @@ def _move(typing_context, target, to, source, start, count):
         places = []
         for array, offset in ((0, 1), (2, 3)):
             found = context.make_array(signature.args[array])(context, builder, values[array])
-            first = builder.bitcast(found.data, ir.IntType(8).as_pointer())
+            first = builder.bitcast(found.data, cgutils.voidptr_t)
             places.append(builder.gep(first, [values[offset]]))
         cgutils.raw_memcpy(builder, *places, values[4], 1)
         return context.get_dummy_value()
