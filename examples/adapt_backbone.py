@@ -87,31 +87,15 @@ def build_models(args: Arguments):
     return encryption, student, student_processor, teacher.pevit, teacher_processor, size
 
 
-def main(args: Arguments) -> dict[str, float]:
-    accelerator = Accelerator(gradient_accumulation_steps=args.gradient_accumulation_steps)
-    set_seed(args.seed)
-    encryption, student, student_processor, teacher, teacher_processor, size = build_models(args)
-    if args.gradient_checkpointing:
-        student.gradient_checkpointing_enable()
-    images = sample_pictures([args.pictures], args.max_pictures, seed=args.seed).images
-    teacher = teacher.to(accelerator.device)
-    with accelerator.split_between_processes(images) as share:
-        found = teacher_features(teacher, teacher_processor, share, encryption, size)
-    targets = torch.stack(gather_object(list(found)))
-    feature_loss = FeatureLoss.of(targets)
-    pictures = PublicPictures(images, encryption, student_processor, targets)
-    batch = args.per_device_train_batch_size
-    loader = DataLoader(pictures, batch, shuffle=True, drop_last=len(pictures) >= batch)
-    backbone = student.pevit
-    optimizer = torch.optim.AdamW(parameter_groups(backbone, args.weight_decay), lr=args.learning_rate)
-    decay_rates_by_layer(optimizer, backbone, args.layer_decay)
-    backbone, optimizer, loader = accelerator.prepare(backbone, optimizer, loader)
-    schedule = get_cosine_schedule_with_warmup(
-        optimizer, int(args.warmup_share * args.max_train_steps), args.max_train_steps
-    )
-    accelerator.register_for_checkpointing(schedule)
+def train(
+    accelerator: Accelerator, args: Arguments, prepared: tuple, feature_loss: FeatureLoss, done: int
+) -> list[float]:
+    """Train from step `done` on; returns the loss of every step.
 
-    done = load_newest_checkpoint(accelerator, args.output_dir) if args.resume else 0
+    Args:
+        prepared: backbone, loader, optimizer and schedule, as Accelerate made them.
+    """
+    backbone, loader, optimizer, schedule = prepared
     progress = tqdm(total=args.max_train_steps, initial=done, disable=not accelerator.is_main_process)
     step, losses = done, []
     steps_per_epoch = math.ceil(len(loader) / args.gradient_accumulation_steps)
@@ -140,12 +124,40 @@ def main(args: Arguments) -> dict[str, float]:
                 save_checkpoint(accelerator, args.output_dir, step, keep_older=False)
             if step == args.max_train_steps:
                 break
+    return losses
 
+
+def main(args: Arguments) -> dict[str, float]:
+    accelerator = Accelerator(gradient_accumulation_steps=args.gradient_accumulation_steps)
+    set_seed(args.seed)
+    encryption, student, student_processor, teacher, teacher_processor, size = build_models(args)
+    if args.gradient_checkpointing:
+        student.gradient_checkpointing_enable()
+    images = sample_pictures([args.pictures], args.max_pictures, seed=args.seed).images
+    teacher = teacher.to(accelerator.device)
+    with accelerator.split_between_processes(images) as share:
+        found = teacher_features(teacher, teacher_processor, share, encryption, size)
+    targets = torch.stack(gather_object(list(found)))
+    feature_loss = FeatureLoss.of(targets)
+    pictures = PublicPictures(images, encryption, student_processor, targets)
+    batch = args.per_device_train_batch_size
+    loader = DataLoader(pictures, batch, shuffle=True, drop_last=len(pictures) >= batch)
+    backbone = student.pevit
+    optimizer = torch.optim.AdamW(parameter_groups(backbone, args.weight_decay), lr=args.learning_rate)
+    decay_rates_by_layer(optimizer, backbone, args.layer_decay)
+    backbone, optimizer, loader = accelerator.prepare(backbone, optimizer, loader)
+    schedule = get_cosine_schedule_with_warmup(
+        optimizer, int(args.warmup_share * args.max_train_steps), args.max_train_steps
+    )
+    accelerator.register_for_checkpointing(schedule)
+
+    done = load_newest_checkpoint(accelerator, args.output_dir) if args.resume else 0
+    losses = train(accelerator, args, (backbone, loader, optimizer, schedule), feature_loss, done)
     tenth = max(1, len(losses) // 10)
     metrics = {
         "first_loss": sum(losses[:tenth]) / tenth if losses else float("nan"),
         "last_loss": sum(losses[-tenth:]) / tenth if losses else float("nan"),
-        "steps": step,
+        "steps": done + len(losses),
         "pictures": len(images),
         "world_size": accelerator.num_processes,
     }
