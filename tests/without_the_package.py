@@ -6,7 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-_BLOCK = """
+BLOCK = """
 import importlib.abc, os, sys
 
 class Blocked(importlib.abc.MetaPathFinder):
@@ -22,6 +22,7 @@ except ModuleNotFoundError:
 else:
     sys.exit("the package is not blocked")
 """
+"""What such a process begins with."""
 
 
 def run_without_the_package(code: str, home: Path, *arguments: object) -> str:
@@ -33,7 +34,7 @@ def run_without_the_package(code: str, home: Path, *arguments: object) -> str:
         arguments: handed over as text.
     """
     environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", _BLOCK + textwrap.dedent(code), *map(str, arguments)]
+    command = [sys.executable, "-c", BLOCK + textwrap.dedent(code), *map(str, arguments)]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=280, check=False, env=environment
     )

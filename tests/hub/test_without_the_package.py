@@ -11,6 +11,7 @@ import pytest
 import torch
 from hub_server import HubServer
 from PIL import Image
+from without_the_package import BLOCK
 
 from hipmr_hf import (
     PEViTConfig,
@@ -47,15 +48,10 @@ for kind, model_class in classes.items():
     AutoImageProcessor.from_pretrained(folder).push_to_hub(repo)
 """
 
-LOAD = """
-import importlib.abc, json, sys
-
-class Blocked(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name.split(".")[0] == "hipmr_hf":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
+LOAD = (
+    BLOCK
+    + """
+import json
 import torch, transformers
 from PIL import Image
 trusting = {"trust_remote_code": True}
@@ -75,6 +71,7 @@ told = {"image-classification": load("image-classification", "AutoModelForImageC
 told["object-detection"] = load("object-detection", "AutoModelForObjectDetection", {"threshold": 0.0})
 print(json.dumps(told))
 """
+)
 
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
