@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import time
 from collections.abc import Callable
 from datetime import date
@@ -28,15 +29,17 @@ def interleaved(
 ) -> dict[Any, list[float]]:
     """Call every function once to warm up, then `repeats` times in turn: seconds of each call.
 
+    Every round has an order of its own, for what went before leaves caches and the allocator as it needed them.
     The default clock counts the processor time of this process, which other work on the machine hardly moves.
     """
     for function in functions.values():
         function()
     seconds: dict[Any, list[float]] = {name: [] for name in functions}
+    orders = random.Random(0)
     for _ in range(repeats):
-        for name, function in functions.items():
+        for name in orders.sample(list(functions), len(functions)):
             start = clock()
-            function()
+            functions[name]()
             seconds[name].append(clock() - start)
     return seconds
 
