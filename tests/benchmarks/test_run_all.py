@@ -1,5 +1,6 @@
 """The benchmarks run at a tiny size and say what they mean; nothing here looks at a time."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -67,10 +68,13 @@ def test_an_aim_within_the_spread_is_said_to_be_there():
     )
 
 
-def test_every_function_is_called_in_every_round():
-    calls = []
-    seconds = timing.interleaved({name: lambda name=name: calls.append(name) for name in "ab"}, repeats=2)
-    assert "".join(calls) == "ababab" and [len(values) for values in seconds.values()] == [2, 2]
+def test_every_function_is_called_in_every_round_and_follows_others_each_time():
+    calls, repeats = [], 6
+    functions = {name: functools.partial(calls.append, name) for name in "abc"}
+    seconds = timing.interleaved(functions, repeats=repeats)
+    rounds = ["".join(calls[start : start + 3]) for start in range(0, len(calls), 3)]
+    assert [len(values) for values in seconds.values()] == [repeats] * 3
+    assert {"".join(sorted(one)) for one in rounds} == {"abc"} and len(set(rounds[1:])) > 2
 
 
 @pytest.mark.slow
