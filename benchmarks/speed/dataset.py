@@ -82,7 +82,7 @@ def measure(quick: bool) -> list[Row]:
                 functions[name, image_format] = lambda encryption=encryption, image_format=image_format: run(
                     plain, encryption, image_format, folder
                 )
-        seconds = interleaved(functions, repeats=1 if quick else 3)
+        seconds = interleaved(functions, repeats=1 if quick else 5)
     datasets.enable_caching()
     return table_rows(seconds, len(plain))
 
