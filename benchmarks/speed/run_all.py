@@ -31,6 +31,7 @@ TOPICS = (
     "models",
     "accelerator",
     "training_input",
+    "layouts",
     "attacks",
 )
 MARK = "speed"
