@@ -27,6 +27,7 @@ from benchmarks.harness.tables import mean_and_deviation, table
 from hipmr_hf import Encryption, RandomShuffling
 
 MARK = "presets_accuracy"
+TURNED = {"sub_patch_symmetries": True}
 MIXED_APART = {**TONES_APART, "sub_patch_grid": 2}
 SMALL = {"image_size": 64, "patch_size": 8}
 
@@ -58,10 +59,19 @@ SETTINGS = [
     _row("RS interval 2, symmetries, tones apart", _rs(**TONES_APART, interval=2), "invariant"),
     _row("RS+MI grid 4, symmetries, tones apart", _rs(**TONES_APART, sub_patch_grid=4), "invariant"),
     _row("plain", None, "invariant"),
-    _row("RS, symmetries", _rs(sub_patch_symmetries=True), "invariant"),
+    _row("RS, symmetries", _rs(**TURNED), "invariant"),
     _row("MI", mixing(**SMALL), "nonlinear"),
     _row("RS+MI grid 4, symmetries, normalization", _rs(**BOTH, sub_patch_grid=4), "invariant"),
     _row("RS", RS, "invariant"),
+    _row("RS+MI, symmetries, normalization", _rs(**BOTH, sub_patch_grid=2), "invariant"),
+    _row("RS+MI, symmetries", _rs(**TURNED, sub_patch_grid=2), "invariant"),
+    _row("RS, symmetries, tones apart", _rs(**TONES_APART), "invariant"),
+    _row("RS+MI interval 4, symmetries, tones apart", _rs(**MIXED_APART, interval=4), "invariant"),
+    _row("RS interval 2, symmetries, normalization", _rs(**BOTH, interval=2), "invariant"),
+    _row("RS, symmetries, normalization", _rs(**BOTH), "invariant"),
+    _row("RS interval 2, symmetries", _rs(**TURNED, interval=2), "invariant"),
+    _row("MI, symmetries, normalization", mixing(**SMALL, **BOTH), "invariant"),
+    _row("MI, symmetries", mixing(**SMALL, **TURNED), "invariant"),
 ]  # fmt: skip
 """Those that a preset takes first, so that a stopped run has what is asked for most."""
 

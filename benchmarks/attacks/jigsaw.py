@@ -25,7 +25,7 @@ from benchmarks.harness.figures import Cell, contact_sheet
 from benchmarks.harness.pages import IMAGES, publish
 from benchmarks.harness.photographs import ATTACKED, collection, jpeg_file
 from benchmarks.harness.results_file import load_results, save_part
-from benchmarks.harness.settings import HARDENED, MIXED, SIDE, mixing, shuffling
+from benchmarks.harness.settings import HARDENED, MIXED, SIDE, TONES_APART, mixing, shuffling
 from benchmarks.harness.tables import table
 from hipmr_hf import Encryption
 from hipmr_hf.attacks.base import encrypt_with_truth, join_patches, split_mosaic
@@ -50,6 +50,12 @@ SETTINGS: dict[str, Encryption] = {
     "RS+MI, patch 16, normalization": shuffling(**MIXED, patch_normalization=True),
     "RS+MI, patch 16, symmetries": shuffling(**MIXED, sub_patch_symmetries=True),
     "RS+MI, patch 16, symmetries, normalization": shuffling(**HARDENED),
+    "RS, patch 16, symmetries, tones apart": shuffling(**TONES_APART),
+    "RS, patch 16, interval 4, symmetries, tones apart": shuffling(interval=4, **TONES_APART),
+    "RS+MI, patch 16, symmetries, tones apart": shuffling(**MIXED, **TONES_APART),
+    "RS+MI, patch 16, interval 4, symmetries, tones apart": shuffling(interval=4, **MIXED, **TONES_APART),
+    "RS+MI, patch 16, interval 8, symmetries, tones apart": shuffling(interval=8, **MIXED, **TONES_APART),
+    "RS+MI, patch 16, grid 4, symmetries, tones apart": shuffling(sub_patch_grid=4, **TONES_APART),
     "MI, patch 16 (tile)": mixing(),
     "MI, patch 16 (total variation)": mixing(),
 }

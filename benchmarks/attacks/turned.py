@@ -47,6 +47,9 @@ _APART = {**_TURNED, "shuffle_tones": True}
 _FINE = {"sub_patch_grid": 4}
 SETTINGS: dict[str, RandomShuffling] = {
     "RS": shuffling(),
+    "RS, interval 2": shuffling(interval=2),
+    "RS, interval 4": shuffling(interval=4),
+    "RS, drop .5": shuffling(drop_ratio=0.5),
     "RS, symmetries": shuffling(**_TURNED),
     "RS, symmetries, normalization": shuffling(**_NORMALIZED),
     "RS, symmetries, tones apart": shuffling(**_APART),
