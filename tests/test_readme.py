@@ -43,11 +43,14 @@ def test_the_summary_has_every_preset():
 
 
 def test_turning_pieces_found_as_much_more_as_readme_says():
+    """Of figures that were published before: the solver that never turns a piece met tones apart later."""
     results = frontier.stored_results()
     more = [
         max(frontier.turning(row, results)) / max(frontier.never_turning(row, results))
         for row in frontier.ROWS
-        if frontier.turning(row, results) and frontier.never_turning(row, results)
+        if "tones apart" not in row.setting
+        and frontier.turning(row, results)
+        and frontier.never_turning(row, results)
     ]
     assert 23 <= max(more) < 24
 

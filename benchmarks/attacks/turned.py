@@ -180,7 +180,9 @@ def rendered(runs: list[dict[str, Any]]) -> str:
         if not usual or run["setting"] in CURVE:
             learned = f"{learned_for(run):.0f}" if learned_for(run) else "-"
             more.append([run["setting"], run["crops"], fitting, learned, *scores])
-        curves += [[run["setting"], *point] for point in learning_curve(run)]
+        longest = max(learned_for(other) for other in runs if other["setting"] == run["setting"])
+        if learned_for(run) == longest:
+            curves += [[run["setting"], *point] for point in learning_curve(run)]
     found = table(["setting", *SCORES, "chance of the first two", "CPU s: fitting + a picture"], rows)
     if len(rows) == len(runs):
         return found

@@ -46,11 +46,13 @@ PAIRS = {
     Knobs(0, 4, True): 0.18,
     Knobs(0, 4, True, tones_apart=True): 0.03,
     Knobs(0, 4, True, normalization=True): 0.09,
+    Knobs(2): 0.40,
     Knobs(2, 1, True): 0.40,
+    Knobs(4): 0.28,
     Knobs(4, 1, True): 0.26,
     Knobs(4, 1, True, tones_apart=True): 0.11,
     Knobs(4, 1, True, normalization=True): 0.15,
-    Knobs(4, 2, True, tones_apart=True): 0.05,
+    Knobs(4, 2, True, tones_apart=True): 0.06,
     Knobs(4, 2, True, normalization=True): 0.09,
     Knobs(4, 4, True, normalization=True): 0.05,
     Knobs(8, 2, True, tones_apart=True): 0.03,
@@ -73,7 +75,7 @@ def pairs_put_together(encryption: Encryption) -> tuple[float, bool]:
     Example:
         >>> from hipmr_hf import Encryption, RandomShuffling
         >>> pairs_put_together(Encryption.from_preset("classification"))
-        (0.05, True)
+        (0.06, True)
         >>> pairs_put_together(RandomShuffling(sub_patch_grid=2, interval=2))
         (0.28, False)
     """
