@@ -29,7 +29,7 @@ def interleaved(
 ) -> dict[Any, list[float]]:
     """Call every function once to warm up, then `repeats` times in turn: seconds of each call.
 
-    Every round has an order of its own, for what went before leaves caches and the allocator as it needed them.
+    Every round has an order of its own, since what runs before leaves caches and memory as it needed them.
     The default clock counts the processor time of this process, which other work on the machine hardly moves.
     """
     for function in functions.values():

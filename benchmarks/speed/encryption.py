@@ -30,6 +30,8 @@ TRIED = {
     "order first, and so did moves of 16 and of 48 bytes at once",
     "MI": "timed apart, moving rows of sub-patches takes 33, adding them 3, dividing 12; numpy takes as long "
     "in all, and moves of 8 bytes instead of a sub-patch's row longer",
+    "RS, normalization": "the copy stays in the cache, which makes it faster than one of 256 images; to "
+    "sum whole numbers in the first of three passes saves 4 %, and strips of half as many patches cost 2 %",
 }
 TRIED_ON_ALL = "numpy takes six to ten times as long, and compiled loops patch by patch 1.4 to 2 times"
 
