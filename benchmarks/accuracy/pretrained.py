@@ -64,6 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--learning_rate", type=float, default=3e-5, help="of pre-trained weights")
     parser.add_argument("--layer_decay", type=float, default=0.75, help="of pre-trained weights")
     parser.add_argument("--random_rate", type=float, default=5e-4, help="of random weights")
+    parser.add_argument("--bf16", action="store_true", help="fine-tune so, on processors that compute it")
     parser.add_argument("--validation", action="store_true", help="evaluate on a tenth of the training file")
     return parser.parse_args()
 
