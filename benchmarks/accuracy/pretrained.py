@@ -35,7 +35,7 @@ from benchmarks.harness.tables import mean_and_deviation, table
 
 MARK = "pretrained"
 DATA = {"eurosat": "EuroSAT", "cells": "BCCD's cells"}
-PLACE = ("data", "train", "patch", "setting", "weights", "steps")
+PLACE = ("data", "train", "epochs", "patch", "setting", "weights", "steps")
 KEY = (*PLACE, "way", "layer_decay", "seed", "evaluated_on")
 COLUMNS = {  # of the table: a way, and whether its rates fall
     "linear probe": ("probe", False),
@@ -64,6 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--learning_rate", type=float, default=3e-5, help="of pre-trained weights")
     parser.add_argument("--layer_decay", type=float, default=0.75, help="of pre-trained weights")
     parser.add_argument("--random_rate", type=float, default=5e-4, help="of random weights")
+    parser.add_argument("--bf16", action="store_true", help="fine-tune so, on processors that compute it")
     parser.add_argument("--validation", action="store_true", help="evaluate on a tenth of the training file")
     return parser.parse_args()
 
@@ -73,6 +74,7 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
     about = {
         "data": args.data,
         "train": args.train,
+        "epochs": args.epochs,
         "patch": args.patch,
         "setting": name,
         "weights": weights,
@@ -90,7 +92,6 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
         ways = [way for way in ways if way != "partial"]
     if not ways or (name == "plain" and weights == "adapted"):
         return
-    budget = {"test": args.test, "epochs": args.epochs}
     torch.manual_seed(seed)
     started, encryption = time.process_time(), encryption_of(name, args.patch)
     model, told = build(args, name, weights, pictures["public"][0])
@@ -98,7 +99,7 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
     found = {part: features(model, inputs) for part, inputs in parts.items()}
     if "probe" in ways:
         accuracy, seconds = probe(found, parts, args.data), round(time.process_time() - started)
-        result = {**wanted["probe"], **budget, "accuracy": accuracy, "cpu_seconds": seconds}
+        result = {**wanted["probe"], "test": args.test, "accuracy": accuracy, "cpu_seconds": seconds}
         record(args, {**result, "told": told})
     classifier = model[0]
     classifier.config.num_labels = classes = int(pictures["train"][1].max()) + 1
@@ -107,7 +108,7 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
     for way in (way for way in ways if way != "probe"):
         result = fine_tune(args, classifier, encryption, parts, way, seed, rate=rate, layer_decay=decay)
         result |= {"accuracy": result["curve"][-1], "learning_rate": rate, "told": told}
-        record(args, {**wanted[way], **budget, **result})
+        record(args, {**wanted[way], "test": args.test, **result})
 
 
 def record(args: argparse.Namespace, result: dict) -> None:
@@ -118,16 +119,17 @@ def record(args: argparse.Namespace, result: dict) -> None:
 def rendered(results: list[dict]) -> str:
     """One line for each setting and start, one column a way; mean and spread over the seeds."""
     rows, test = [], [run for run in results if run["evaluated_on"] == "test"]
-    orders = (list(DATA), sorted({run["train"] for run in test}), [16, 8], SETTINGS, WEIGHTS)
+    trains, epochs = (sorted({run[part] for run in test}) for part in ("train", "epochs"))
+    orders = (list(DATA), trains, epochs, [16, 8], SETTINGS, WEIGHTS)
     places = {tuple(run[part] for part in PLACE) for run in test}
     for place in sorted(places, key=lambda one: [*map(_position, orders, one), one[-1]]):
-        data, train, patch, name, weights, steps = place
+        data, train, times, patch, name, weights, steps = place
         runs = [run for run in test if tuple(run[part] for part in PLACE) == place]
         told = f"{weights}, {steps} steps" if steps else weights
-        rows.append([DATA[data], train, patch, name, told, *_scores(runs)])
+        rows.append([DATA[data], train, times, patch, name, told, *_scores(runs)])
     if not rows:
         return "No row is stored yet."
-    heads = ["pictures", "trained on", "patches", "images", "weights", *COLUMNS]
+    heads = ["pictures", "trained on", "epochs", "patches", "images", "weights", *COLUMNS]
     return table([*heads, "best run gained in last epoch", "seeds"], rows)
 
 

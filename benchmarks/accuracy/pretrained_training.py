@@ -90,7 +90,7 @@ def fine_tune(
     """Train a copy of a model whose head is set, and return its scores after each epoch.
 
     Args:
-        args: of `pretrained.py`: epochs, batch size, data.
+        args: of `pretrained.py`: epochs, batch size, data, bf16.
         model: left as it is.
         encryption: tells how its pictures are turned in training.
         parts: "train" and "test".
@@ -122,7 +122,8 @@ def fine_tune(
         model.train()
         for rows in torch.randperm(len(train.labels)).split(args.batch_size):
             batch = augment({"pixel_values": train.pixels[rows], "labels": train.labels[rows]})
-            loss, _ = classification_loss(model, batch)
+            with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+                loss, _ = classification_loss(model, batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
