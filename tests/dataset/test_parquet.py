@@ -101,15 +101,6 @@ def test_shards_are_numbered_and_none_is_larger_than_asked(streaming, tmp_path, 
     assert load(folder, tmp_path / "cache", split="train")["label"][:] == plain["label"][:]
 
 
-def test_a_row_group_has_about_a_hundred_rows(tmp_path):
-    """So that a stream starts soon, and a loader that reshards it has many parts."""
-    folder = save_encrypted_dataset(encrypt_dataset(plain_dataset(300), MIXING), MIXING, tmp_path / "out")
-    (file,) = (folder / "data").iterdir()
-    metadata = pq.read_metadata(file)
-    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    assert sum(groups) == 300 and len(groups) > 2 and all(100 <= rows < 132 for rows in groups[:-1])
-
-
 @pytest.mark.parametrize("streaming", [False, True])
 def test_an_empty_split_which_load_dataset_could_not_read_is_refused(streaming, tmp_path):
     plain = Dataset.from_dict({"image": [picture(0)[:4, :4]], "label": [0]}, features=FEATURES)

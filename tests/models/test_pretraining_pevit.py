@@ -43,10 +43,12 @@ def test_it_learns_what_belongs_together_and_starts_a_classifier(tmp_path):
     """Each image has patches of one colour of its own; the few that do not fit are told after a while."""
     model = build()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    for _ in range(300):
+    for _ in range(450):
         colours = torch.rand(16, 3, 1, 1).expand(-1, -1, 16, 16) * 2 - 1
         loss = model(colours).loss
         loss.backward()
+        # Else it depends on the processor's arithmetic whether a run gets stuck at .75.
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
     told = model.eval()(torch.rand(64, 3, 1, 1).expand(-1, -1, 16, 16) * 2 - 1)
