@@ -2,8 +2,8 @@
 
     python benchmarks/speed/run_all.py --only layouts
 
-The same encrypted pictures, every one with bytes of its own, as `hipmr encrypt` divides them (row groups of up
-to 1,000 rows) and in other ways. What is timed leaves the decoding of pictures out, which is the same for
+The same encrypted pictures, every one with bytes of its own, as `hipmr encrypt` divides them (row groups of
+up to 1,000 rows) and in other ways. What is timed leaves the decoding of pictures out, which is the same for
 all. One thread, processor time.
 """
 
