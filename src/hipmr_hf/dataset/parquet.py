@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 MAX_SHARD_BYTES = 500 * 10**6
 _READ_ROWS = 32
 # A row group is read as a whole: large enough to compress, small enough for a data viewer; larger only if one
-# row is. With a hundred rows readers would start sooner (`benchmarks/speed/layouts.py`), but keyed files would
-# have other bytes than before.
+# row is. With a hundred rows readers would start sooner (`benchmarks/speed/layouts.py`), but keyed files
+# would have other bytes than before.
 _ROW_GROUP_BYTES = 32 * 2**20
 _ROW_GROUP_ROWS = 1000
 
