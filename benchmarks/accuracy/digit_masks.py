@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
 from benchmarks.harness.results_file import add_result, load_results
-from benchmarks.harness.settings import BOTH, mixing
+from benchmarks.harness.settings import BOTH, TONES_APART, mixing
 from benchmarks.harness.tables import mean_and_deviation, table
 from hipmr_hf import MixingUp
 from hipmr_hf.encryption.masks import move_mask
@@ -44,10 +44,13 @@ SCENES = {
 NUM_LABELS, BATCH = 2, 16
 MI = mixing(image_size=SIZE, patch_size=PATCH)
 HARDENED = mixing(image_size=SIZE, patch_size=PATCH, **BOTH)
+APART = mixing(image_size=SIZE, patch_size=PATCH, **TONES_APART)
 WAYS: dict[str, tuple[MixingUp | None, str]] = {
     "plain scenes": (None, "nonlinear"),
     "MI": (MI, "nonlinear"),
     "MI, symmetries, normalization, invariant embedding": (HARDENED, "invariant"),
+    "MI, symmetries, tones apart, texture embedding": (APART, "texture"),
+    "MI, symmetries, tones apart, invariant embedding": (APART, "invariant"),
 }
 WIDTH = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 3, "decoder_hidden_size": 16}
 

@@ -148,9 +148,24 @@ def turned(results: dict, measure: str) -> dict[str, dict]:
             "said": share(value),
             "beside": f"chance {chance:.3f}".replace(" 0.", " ."),
             "measured_on": f"{len(run['images'])} photographs of 224 pixels",
-            "command": results["command"],
+            "command": results["command"] + asked(run),
         }
     return found
+
+
+def asked(run: dict) -> str:
+    """What the command says besides, where a network learned first; a whole table is measured without.
+
+    Example:
+
+        >>> asked({"setting": "RS", "network": {"seconds": 3600.0}})
+        ' --learn 3600 --only "RS"'
+        >>> asked({"setting": "RS"})
+        ''
+    """
+    if "network" not in run:
+        return ""
+    return f' --learn {run["network"]["seconds"]:.0f} --only "{run["setting"]}"'
 
 
 def worst(found: dict[str, dict], solved: dict) -> dict[str, dict]:

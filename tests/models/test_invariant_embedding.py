@@ -1,4 +1,4 @@
-"""The invariant patch embedding: its formula, its invariance, and all that a model with it goes through."""
+"""The invariant patch embeddings: formulas, invariance, and all that a model with one goes through."""
 
 import math
 
@@ -27,6 +27,7 @@ from hipmr_hf.training.classification import build_pevit
 WIDTHS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIZES = {**WIDTHS, "patch_size": 4}
 INVARIANT = {**SIZES, "patch_embedding": "invariant"}
+KINDS = pytest.mark.parametrize("kind", ["invariant", "texture"])
 
 
 def classifier(kind=PEViTForImageClassification, seed: int = 0, **overrides):
@@ -56,7 +57,7 @@ def turn_patches(pixels: torch.Tensor, size: int, seed: int) -> torch.Tensor:
     return tiles.permute(0, 3, 1, 4, 2, 5).reshape(pixels.shape)
 
 
-def plain_formula(embedding: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
+def plain_formula(embedding: torch.nn.Module, pixels: np.ndarray, texture_alone: bool) -> np.ndarray:
     """Patch by patch, turn by turn, in NumPy: (batch, hidden_size, rows, columns)."""
     weights = {name: weight.detach().numpy() for name, weight in embedding.named_parameters()}
     kernel, bias = weights["projection.weight"], weights["projection.bias"]
@@ -64,12 +65,14 @@ def plain_formula(embedding: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
     tokens = np.empty((batch, hidden_size, height // size, width // size))
     for image, row, column in np.ndindex(batch, height // size, width // size):
         patch = pixels[image, :, row * size : (row + 1) * size, column * size : (column + 1) * size]
+        mean, contrast = patch.mean(axis=(1, 2)), patch.std(axis=(1, 2))
+        seen = (patch - mean[:, None, None]) / contrast[:, None, None] / 2 if texture_alone else patch
         found = np.zeros(hidden_size)
         for quarter in range(4):
-            for square in (patch, patch[:, :, ::-1]):
+            for square in (seen, seen[:, :, ::-1]):
                 hidden = (kernel * np.rot90(square, quarter, axes=(1, 2))).sum(axis=(1, 2, 3)) + bias
                 found += [h * (1 + math.erf(h / math.sqrt(2))) / 2 for h in hidden]
-        tone = np.concatenate([2.5 * patch.mean(axis=(1, 2)), 6.0 * patch.std(axis=(1, 2))])
+        tone = np.concatenate([2.5 * mean, 6.0 * contrast])
         token = weights["mixing.weight"][:, :, 0, 0] @ (found / 8) + weights["mixing.bias"]
         tokens[image, :, row, column] = token + weights["tones.weight"][:, :, 0, 0] @ tone
     return tokens
@@ -79,22 +82,25 @@ def embedding_of(model: torch.nn.Module) -> torch.nn.Module:
     return model.base_model.embeddings.patch_embeddings
 
 
+@KINDS
 @pytest.mark.parametrize("build", [classifier, detector])
 @torch.no_grad()
-def test_the_embedding_is_the_formula(build):
-    embedding, pixels = embedding_of(build().double()), random_pixels().double()
-    expected = torch.from_numpy(plain_formula(embedding, pixels.numpy()))
+def test_the_embedding_is_the_formula(build, kind):
+    embedding, pixels = embedding_of(build(patch_embedding=kind).double()), random_pixels().double()
+    expected = torch.from_numpy(plain_formula(embedding, pixels.numpy(), kind == "texture"))
     torch.testing.assert_close(embedding(pixels), expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 @pytest.mark.parametrize("seed", range(4))
+@KINDS
 @torch.no_grad()
-def test_turning_any_patch_leaves_the_outputs_unchanged(dtype, tolerance, seed):
+def test_turning_any_patch_leaves_the_outputs_unchanged(dtype, tolerance, seed, kind):
     pixels = random_pixels().to(dtype)
     changed = turn_patches(pixels, 4, seed)
     assert (changed - pixels).abs().mean() > 0.5
-    for model in (classifier(), classifier(position_encoding="absolute", image_size=(16, 24)), detector()):
+    placed = classifier(position_encoding="absolute", image_size=(16, 24), patch_embedding=kind)
+    for model in (classifier(patch_embedding=kind), placed, detector(patch_embedding=kind)):
         model = model.to(dtype)
         torch.testing.assert_close(
             model(changed).logits, model(pixels).logits, atol=tolerance, rtol=tolerance
@@ -103,13 +109,35 @@ def test_turning_any_patch_leaves_the_outputs_unchanged(dtype, tolerance, seed):
     assert (linear(changed).logits - linear(pixels).logits).abs().max() > 1e-2
 
 
+@KINDS
 @torch.no_grad()
-def test_mirrored_patches_are_told_from_others_by_what_is_in_them():
+def test_mirrored_patches_are_told_from_others_by_what_is_in_them(kind):
     """Invariance is no blindness: other pixels, another mean or another contrast give another token."""
-    embedding, pixels = embedding_of(classifier()), random_pixels(1, 4, 4)
+    embedding, pixels = embedding_of(classifier(patch_embedding=kind)), random_pixels(1, 4, 4)
     shuffled = pixels.flatten(2)[..., torch.randperm(16, generator=torch.Generator().manual_seed(0))]
     for other in (shuffled.reshape(pixels.shape), pixels + 0.2, pixels * 0.5):
         assert (embedding(other) - embedding(pixels)).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_another_patchs_tone_reaches_a_texture_token_by_the_tones_alone():
+    """What tones apart does to a patch: its texture under another mean and contrast."""
+    embedding = embedding_of(classifier(patch_embedding="texture"))
+    pixels = 0.5 * random_pixels(1, 4, 4)
+    toned = pixels * torch.tensor([0.3, 1.2, 0.7]).view(3, 1, 1) + torch.tensor([0.2, -0.1, 0.4]).view(3, 1, 1)
+    difference = embedding(toned) - embedding(pixels)
+    tones = embedding.measure_tones(toned) - embedding.measure_tones(pixels)
+    torch.testing.assert_close(difference, embedding.tones(tones), atol=1e-5, rtol=1e-5)
+    assert tones.abs().max() > 0.5
+
+
+@torch.no_grad()
+def test_a_flat_patch_has_no_texture():
+    """Half a grey level is the least contrast: rounding is not blown up to a texture, and nothing is NaN."""
+    embedding = embedding_of(classifier(patch_embedding="texture"))
+    assert embedding.seen(torch.full((1, 3, 4, 4), 0.3)).abs().max() < 1e-4
+    faint = embedding.seen(0.3 + 1e-4 * random_pixels(1, 4, 4))
+    assert 0 < faint.abs().max() < 0.05
 
 
 @torch.no_grad()
@@ -127,8 +155,11 @@ def test_turned_sub_patches_of_an_rs_image_change_nothing_but_the_order(photo):
 
 
 def test_it_has_the_parameters_it_needs():
-    kinds = ("linear", "nonlinear", "invariant")
-    linear, nonlinear, invariant = (classifier(patch_embedding=kind).num_parameters() for kind in kinds)
+    kinds = ("linear", "nonlinear", "invariant", "texture")
+    linear, nonlinear, invariant, texture = (
+        classifier(patch_embedding=kind).num_parameters() for kind in kinds
+    )
+    assert texture == invariant
     assert nonlinear - linear == 32 * 32 + 32
     assert invariant - nonlinear == 32 * 6  # kernels are turned, not learned eight times
     shapes = {name: tuple(weight.shape) for name, weight in embedding_of(classifier()).named_parameters()}
@@ -160,9 +191,10 @@ def test_tones_of_photographs_are_of_about_unit_size(photo):
         assert found.min() > 0.5 and found.max() < 2
 
 
+@KINDS
 @pytest.mark.parametrize("build", [classifier, detector])
-def test_every_parameter_learns_and_flat_patches_give_finite_gradients(build):
-    model, pixels = build().train(), random_pixels()
+def test_every_parameter_learns_and_flat_patches_give_finite_gradients(build, kind):
+    model, pixels = build(patch_embedding=kind).train(), random_pixels()
     pixels[:, :, :8] = 0.25
     pixels.requires_grad_()
     model(pixels).logits.square().mean().backward()
@@ -171,22 +203,24 @@ def test_every_parameter_learns_and_flat_patches_give_finite_gradients(build):
         assert parameter.grad.isfinite().all() and parameter.grad.abs().max() > 0, name
 
 
+@KINDS
 @torch.no_grad()
-def test_half_precision_keeps_the_contrast_of_flat_patches():
-    embedding = embedding_of(classifier()).to(torch.bfloat16)
+def test_half_precision_keeps_the_contrast_of_flat_patches(kind):
+    embedding = embedding_of(classifier(patch_embedding=kind)).to(torch.bfloat16)
     pixels = 0.75 + 0.004 * random_pixels()  # below what bfloat16 can tell apart at .75
     contrasts = embedding.measure_tones(pixels)[:, 3:]
     assert contrasts.dtype == torch.float32 and contrasts.min() > 6 * 0.001
     assert embedding(pixels).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("kind", [PEViTForImageClassification, PEViTForImageClassificationWithTeacher])
+@KINDS
+@pytest.mark.parametrize("model_class", [PEViTForImageClassification, PEViTForImageClassificationWithTeacher])
 @torch.no_grad()
-def test_saving_and_loading_keeps_the_logits(kind, tmp_path):
-    model = classifier(kind)
+def test_saving_and_loading_keeps_the_logits(model_class, kind, tmp_path):
+    model = classifier(model_class, patch_embedding=kind)
     model.save_pretrained(tmp_path)
     again = AutoModelForImageClassification.from_pretrained(tmp_path)
-    assert type(again) is kind and again.config.patch_embedding == "invariant"
+    assert type(again) is model_class and again.config.patch_embedding == kind
     assert torch.equal(again(random_pixels()).logits, model(random_pixels()).logits)
 
 
@@ -209,10 +243,11 @@ def test_padding_does_not_move_what_is_detected():
     torch.testing.assert_close(together.pred_boxes, alone.pred_boxes, atol=1e-6, rtol=0)
 
 
+@KINDS
 @pytest.mark.parametrize("build", [classifier, detector])
 @torch.no_grad()
-def test_the_graph_has_no_breaks(build):
-    model, pixels = build(), random_pixels()
+def test_the_graph_has_no_breaks(build, kind):
+    model, pixels = build(patch_embedding=kind), random_pixels()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(pixels).logits, model(pixels).logits, atol=1e-6, rtol=1e-5)
 
@@ -234,10 +269,11 @@ def dynamic_shapes() -> dict:
     return {"pixel_values": (batch, None, 4 * rows, 4 * columns)}
 
 
+@KINDS
 @pytest.mark.parametrize("build", [classifier, detector])
 @torch.no_grad()
-def test_the_exported_program_takes_any_batch_and_size(build):
-    model, inputs = build(), {"pixel_values": random_pixels()}
+def test_the_exported_program_takes_any_batch_and_size(build, kind):
+    model, inputs = build(patch_embedding=kind), {"pixel_values": random_pixels()}
     program = torch.export.export(model, (), inputs, dynamic_shapes=dynamic_shapes()).module()
     for size in ((2, 16, 24), (1, 32, 12), (3, 8, 40)):
         pixels = random_pixels(*size)
@@ -245,15 +281,17 @@ def test_the_exported_program_takes_any_batch_and_size(build):
         torch.testing.assert_close(exported.logits, ours.logits, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("build", [classifier, detector])
+@pytest.mark.parametrize(
+    ("build", "kind"), [(classifier, "invariant"), (detector, "invariant"), (detector, "texture")]
+)
 @torch.no_grad()
-def test_an_onnx_file_gives_the_same_logits(build, tmp_path):
+def test_an_onnx_file_gives_the_same_logits(build, kind, tmp_path):
     reason = "needs the optional onnx, onnxscript and onnxruntime"
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name, reason=reason)
     import onnxruntime
 
-    model, pixels = build(), random_pixels()
+    model, pixels = build(patch_embedding=kind), random_pixels()
     torch.onnx.export(
         model,
         kwargs={"pixel_values": pixels},
@@ -276,6 +314,8 @@ GOLDEN_LOGITS = [
     [1.17614647079582, 0.14892339172380423, -0.1915794123187295, 0.09399121065449971, -0.5442399536282005],
 ]
 GOLDEN_BOX = [0.1396718091674973, 0.5456234404978633, 0.5440691314047958, 0.5912703836721386]
+GOLDEN_TEXTURE_TOKEN = [-1.6243648613125092, -0.2451592493274547, 0.15840650401655287, -1.6840631873877927]
+GOLDEN_TEXTURE_BOX = [0.14000760084533104, 0.5461288893633388, 0.543993531314406, 0.5911165906466866]
 
 
 def fill_with_sines(model: torch.nn.Module) -> torch.nn.Module:
@@ -294,7 +334,10 @@ def pixels_of_sines() -> torch.Tensor:
 def test_golden_numbers():
     model = fill_with_sines(classifier().double())
     boxes = fill_with_sines(detector().double())(pixels_of_sines()).pred_boxes
+    texture = fill_with_sines(detector(patch_embedding="texture").double())
     for found, golden in (
+        (embedding_of(texture)(pixels_of_sines())[1, :4, 2, 3], GOLDEN_TEXTURE_TOKEN),
+        (texture(pixels_of_sines()).pred_boxes[1, 2], GOLDEN_TEXTURE_BOX),
         (embedding_of(model)(pixels_of_sines())[1, :4, 2, 3], GOLDEN_TOKEN),
         (model(pixels_of_sines()).logits, GOLDEN_LOGITS),
         (boxes[1, 2], GOLDEN_BOX),
@@ -314,15 +357,16 @@ def test_the_published_programs_weights_are_refused():
     shapes |= {"backbone.patch_embed.proj_siat.weight": (8, 3, 4, 4), "class_embed.layers.2.bias": (6,)}
     shapes |= {"backbone.blocks.0.attn.qkv.weight": (24, 8), "backbone.blocks.0.mlp.fc1.weight": (32, 8)}
     weights = {name: torch.zeros(shape) for name, shape in shapes.items()}
-    with pytest.raises(ValueError, match="`patch_embedding` 'invariant' is none of the published program's"):
-        infer_peyolos_config(weights, 2, (8, 12), patch_embedding="invariant")
+    with pytest.raises(ValueError, match="`patch_embedding` 'texture' is none of the published program's"):
+        infer_peyolos_config(weights, 2, (8, 12), patch_embedding="texture")
 
 
+@KINDS
 @torch.no_grad()
-def test_a_classifier_with_it_gives_a_detector_its_embedding():
-    source = classifier(position_encoding="absolute", image_size=16)
+def test_a_classifier_with_it_gives_a_detector_its_embedding(kind):
+    source = classifier(position_encoding="absolute", image_size=16, patch_embedding=kind)
     model, report = convert_to_peyolos(
-        source, image_size=(16, 24), patch_size=4, patch_embedding="invariant", num_labels=3
+        source, image_size=(16, 24), patch_size=4, patch_embedding=kind, num_labels=3
     )
     assert not any("patch_embeddings" in name for name in (*report.new, *report.dropped))
     pixels = random_pixels()
@@ -330,7 +374,8 @@ def test_a_classifier_with_it_gives_a_detector_its_embedding():
 
 
 @pytest.mark.parametrize(
-    ("kind", "wanted"), [("linear", "invariant"), ("nonlinear", "invariant"), ("invariant", "nonlinear")]
+    ("kind", "wanted"),
+    [("linear", "invariant"), ("nonlinear", "invariant"), ("invariant", "nonlinear"), ("invariant", "texture")],
 )
 def test_an_embedding_of_another_kind_stays_new(kind, wanted):
     source = classifier(position_encoding="absolute", image_size=16, patch_embedding=kind)
@@ -350,7 +395,8 @@ def test_another_embedding_is_named(config_class):
         config_class(patch_embedding="orbit")
 
 
-def test_recovery_from_gradients_does_not_claim_to_know_it():
+@KINDS
+def test_recovery_from_gradients_does_not_claim_to_know_it(kind):
     images = np.zeros((1, 16, 24, 3), np.uint8)
-    with pytest.raises(ValueError, match="model: its patch embedding is invariant"):
-        gradient_leakage(classifier(), images, [0])
+    with pytest.raises(ValueError, match=f"model: its patch embedding is {kind}"):
+        gradient_leakage(classifier(patch_embedding=kind), images, [0])

@@ -36,7 +36,7 @@ class RefitReport:
     Args:
         explained: share of the tokens' variance, at most 1, on patches held out.
         num_pairs: patches it was fitted on.
-        patch_embedding: "linear", "nonlinear" or "invariant".
+        patch_embedding: "linear", "nonlinear", "invariant" or "texture".
     """
 
     explained: float
@@ -71,7 +71,7 @@ def refit_patch_embedding(
         encryption: settings; its plain patches may have another width than the model's, which is then
             resized.
         images: public pictures, uint8 (height, width, 3) each. They are seen plain.
-        patch_embedding: "linear", "nonlinear" or "invariant".
+        patch_embedding: "linear", "nonlinear", "invariant" or "texture".
         steps: of Adam; unused for "linear".
         seed: of what is held out and of the start.
 
@@ -166,7 +166,7 @@ def _fit_hidden(
     embeddings: PEViTPatchEmbeddings, pixels: torch.Tensor, tokens: torch.Tensor, *, steps: int, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
-    flat = pixels.flatten(1)
+    flat = embeddings.seen(pixels).flatten(1)
     # Random mixtures of patches less their mean: directions in which patches really differ.
     width = len(embeddings.projection.weight)
     picked = torch.randint(len(flat), (2, width), generator=generator)

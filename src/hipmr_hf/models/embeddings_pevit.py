@@ -14,6 +14,8 @@ NUM_TURNS = 8
 # tiles or blood smears.
 _MEAN_SCALE, _CONTRAST_SCALE = 2.5, 6.0
 _VARIANCE_FLOOR = 1e-8
+# Of the textures that kernels see: the contrast they are brought to, and the least that is, half a grey level.
+_TEXTURE_CONTRAST, _LEAST_CONTRAST = 0.5, 1 / 255
 
 
 class PEViTPatchEmbeddings(nn.Module):
@@ -48,8 +50,12 @@ class PEViTPatchEmbeddings(nn.Module):
 
     def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """As `forward`, for pixel values of the right shape."""
-        features = self.projection(pixel_values.to(self.projection.weight.dtype))
+        features = self.projection(self.seen(pixel_values).to(self.projection.weight.dtype))
         return features if self.mixing is None else self.mixing(features)
+
+    def seen(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """What the kernels see: the pixels as they are."""
+        return pixel_values
 
 
 class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
@@ -69,22 +75,42 @@ class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
         """As `forward`, for pixel values of the right shape."""
         # Turning the kernels does what turning the patches would, and is done once for all of them.
         kernels, biases = torch.cat(turned(self.projection.weight)), self.projection.bias.repeat(NUM_TURNS)
-        pixels = pixel_values.to(kernels.dtype)
+        pixels = self.seen(pixel_values).to(kernels.dtype)
         features = nn.functional.conv2d(pixels, kernels, biases, self.patch_size)
         # (batch, 8 * hidden_size, rows, columns) to (batch, hidden_size, rows, columns)
         features = self.activation(features).unflatten(1, (NUM_TURNS, -1)).mean(dim=1)
         return self.mixing(features) + self.tones(self.measure_tones(pixel_values).to(kernels.dtype))
 
-    def measure_tones(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Means, then contrasts, of about unit size: (batch, 2 * channels, rows, columns)."""
+    def tile(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, height, width) to (batch, channels, rows, patch_size, columns, patch_size)."""
         # At least float32: half precision loses the contrast of patches that are nearly flat.
         pixels = pixel_values.to(torch.promote_types(self.projection.weight.dtype, torch.float32))
-        tiled = pixels.unflatten(3, (-1, self.patch_size)).unflatten(2, (-1, self.patch_size))
+        return pixels.unflatten(3, (-1, self.patch_size)).unflatten(2, (-1, self.patch_size))
+
+    def measure_tones(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Means, then contrasts, of about unit size: (batch, 2 * channels, rows, columns)."""
+        tiled = self.tile(pixel_values)
         mean = tiled.mean((3, 5), keepdim=True)
         variance = (tiled - mean).square().mean((3, 5))  # a third of the time that torch.var_mean takes
         # The floor keeps the root's gradient finite where a patch is flat.
         contrast = variance.clamp(min=_VARIANCE_FLOOR).sqrt()
         return torch.cat((_MEAN_SCALE * mean[:, :, :, 0, :, 0], _CONTRAST_SCALE * contrast), dim=1)
+
+
+class PEViTTexturePatchEmbeddings(PEViTInvariantPatchEmbeddings):
+    """As the invariant ones, but the kernels see textures alone: x - m over s, per channel, instead of x.
+
+    Where tones are dealt out, a patch's own mean and contrast are noise to what is in it: a contrast that
+    came from elsewhere scales all that the kernels find.
+    """
+
+    def seen(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """What the kernels see: every patch less its mean and brought to one contrast, per channel."""
+        tiled = self.tile(pixel_values)
+        texture = tiled - tiled.mean((3, 5), keepdim=True)
+        variance = texture.square().mean((3, 5), keepdim=True)
+        texture = texture * (_TEXTURE_CONTRAST / variance.clamp(min=_LEAST_CONTRAST**2).sqrt())
+        return texture.flatten(4, 5).flatten(2, 3)
 
 
 def turned(squares: torch.Tensor) -> list[torch.Tensor]:
@@ -99,8 +125,8 @@ def turned(squares: torch.Tensor) -> list[torch.Tensor]:
 
 def build_patch_embeddings(config: PEViTConfig) -> PEViTPatchEmbeddings:
     """The patch embedding that `config.patch_embedding` names; a PEYOLOS config will do as well."""
-    invariant = config.patch_embedding == "invariant"
-    return (PEViTInvariantPatchEmbeddings if invariant else PEViTPatchEmbeddings)(config)
+    ours = {"invariant": PEViTInvariantPatchEmbeddings, "texture": PEViTTexturePatchEmbeddings}
+    return ours.get(config.patch_embedding, PEViTPatchEmbeddings)(config)
 
 
 class PEViTReferenceEncoding(nn.Module):
@@ -189,6 +215,7 @@ __all__ = [
     "PEViTInvariantPatchEmbeddings",
     "PEViTPatchEmbeddings",
     "PEViTReferenceEncoding",
+    "PEViTTexturePatchEmbeddings",
     "build_patch_embeddings",
     "turned",
 ]

@@ -20,28 +20,34 @@ def fitting_embedding(encryption: Encryption, chosen: str | None = None) -> str:
         chosen: the embedding that was asked for; None for the one that fits.
 
     Returns:
-        What was asked for; else "invariant" where patches are turned, which it does not see, or tones are
-        dealt out, which it sees apart; else the paper's: "nonlinear" for MI, "linear" for RS.
+        What was asked for; else "texture" where tones are dealt out, since it sees them apart; "invariant"
+        where patches are turned, since it does not see how; else the paper's: "nonlinear" for MI, "linear"
+        for RS.
 
     Example:
         >>> from hipmr_hf import Encryption
         >>> fitting_embedding(Encryption.from_preset("classification"))
+        'texture'
+        >>> fitting_embedding(Encryption.from_preset("reversible"))
         'invariant'
         >>> fitting_embedding(Encryption.from_preset("paper-rs"))
         'linear'
     """
     if chosen is not None:
         return chosen
-    if encryption.sub_patch_symmetries or encryption.shuffle_tones:
-        _tell_invariant()
+    if encryption.shuffle_tones:
+        _tell("texture", "tones are dealt out")
+        return "texture"
+    if encryption.sub_patch_symmetries:
+        _tell("invariant", "patches are turned")
         return "invariant"
     return "nonlinear" if encryption.strategy == "mi" else "linear"
 
 
 @functools.cache
-def _tell_invariant() -> None:
+def _tell(name: str, reason: str) -> None:
     """Once a process."""
     logger.warning(
-        "The images' patches are turned or their tones dealt out, so the patch embedding is the invariant "
-        "one; --patch_embedding linear or nonlinear is the paper's."
+        f"The images' {reason}, so the patch embedding is the {name} one; --patch_embedding linear or "
+        "nonlinear is the paper's."
     )

@@ -302,10 +302,10 @@ def _frozen_copy(model: nn.Module) -> nn.Module:
 
 def _patch_embedding(model: nn.Module) -> tuple[str, nn.Conv2d]:
     for name, module in model.named_modules():
-        if type(module).__name__ == "PEViTInvariantPatchEmbeddings":
+        if type(module).__name__ in ("PEViTInvariantPatchEmbeddings", "PEViTTexturePatchEmbeddings"):
             raise InputValueError(
-                "model: its patch embedding is invariant, a mean over turned patches, which this attack does "
-                "not invert; attack a model with a linear or non-linear one."
+                f"model: its patch embedding is {model.config.patch_embedding}, a mean over turned patches, "
+                "which this attack does not invert; attack a model with a linear or non-linear one."
             )
         if isinstance(module, nn.Conv2d) and module.kernel_size == module.stride:
             return name, module
