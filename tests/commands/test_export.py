@@ -54,6 +54,7 @@ MODELS = {
     "linear": (classifier, SHUFFLING),
     "nonlinear": (lambda: classifier(patch_embedding="nonlinear"), SHUFFLING),
     "invariant": (lambda: classifier(patch_embedding="invariant"), SHUFFLING),
+    "texture": (lambda: classifier(patch_embedding="texture"), SHUFFLING),
     "absolute": (lambda: classifier(position_encoding="absolute", image_size=(32, 48)), MIXING),
     "distilled": (lambda: classifier(PEViTForImageClassificationWithTeacher), SHUFFLING),
     "detector": (detector, MIXING),

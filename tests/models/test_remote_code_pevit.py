@@ -41,7 +41,9 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     plain = PEViTForImageClassification(tiny_config()).eval()
     distilled = PEViTForImageClassificationWithTeacher(tiny_config()).eval()
     invariant = PEViTForImageClassification(tiny_config(patch_embedding="invariant")).eval()
+    texture = PEViTForImageClassification(tiny_config(patch_embedding="texture")).eval()
     plain.save_pretrained(tmp_path / "plain")
+    texture.save_pretrained(tmp_path / "texture")
     distilled.save_pretrained(tmp_path / "distilled")
     invariant.save_pretrained(tmp_path / "invariant")
     told = {"position_encoding": "none", "image_size": (16, 24), "pretraining_task": "places"}
@@ -59,7 +61,7 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     processor = AutoImageProcessor.from_pretrained(f"{folder}/plain", trust_remote_code=True)
     inputs = processor(image, return_tensors="pt")
     logits = {}
-    for name in ("plain", "distilled", "invariant"):
+    for name in ("plain", "distilled", "texture", "invariant"):
         model = AutoModelForImageClassification.from_pretrained(f"{folder}/{name}", trust_remote_code=True)
         assert type(model).__module__.startswith("transformers_modules."), type(model)
         with torch.no_grad():
@@ -79,6 +81,7 @@ def test_checkpoints_load_with_trust_in_a_process_without_the_package(tmp_path):
     assert output.splitlines()[-1] == str([f"{name}.py" for name in TRAVELLING])
     inputs = PEViTImageProcessorPil(patch_size=8)(image, return_tensors="pt")
     models = {"plain": plain, "distilled": distilled, "invariant": invariant, "places": places}
+    models["texture"] = texture
     with np.load(tmp_path / "logits.npz") as theirs, torch.no_grad():
         for name, model in models.items():
             np.testing.assert_allclose(theirs[name], model(**inputs).logits.numpy(), atol=1e-6)

@@ -12,7 +12,7 @@ TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 
 @pytest.fixture(autouse=True)
 def not_told_yet():
-    patch_embedding._tell_invariant.cache_clear()
+    patch_embedding._tell.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -22,18 +22,20 @@ def not_told_yet():
         (RandomShuffling(sub_patch_grid=2, interval=4), "linear"),
         (RandomShuffling(patch_normalization=True), "linear"),
         (RandomShuffling(sub_patch_symmetries=True), "invariant"),
-        (RandomShuffling(shuffle_tones=True), "invariant"),
+        (RandomShuffling(shuffle_tones=True), "texture"),
         (MixingUp(), "nonlinear"),
         (MixingUp(sub_patch_symmetries=True, patch_normalization=True), "invariant"),
-        (Encryption.from_preset("classification"), "invariant"),
-        (Encryption.from_preset("dense"), "invariant"),
+        (Encryption.from_preset("classification"), "texture"),
+        (Encryption.from_preset("dense"), "texture"),
+        (Encryption.from_preset("strongest"), "invariant"),
     ],
     ids=str,
 )
 def test_it_follows_from_the_settings_and_is_told_once(encryption, fits, caplog):
     assert pevit_config_for(encryption, "tiny").patch_embedding == fits
     assert pevit_config_for(encryption, "tiny").patch_embedding == fits
-    assert caplog.text.count("the patch embedding is the invariant one") == (fits == "invariant")
+    told = caplog.text.count(f"the patch embedding is the {fits} one")
+    assert told == (fits in ("invariant", "texture"))
 
 
 def test_what_is_asked_for_is_taken_and_nothing_is_said(caplog):
@@ -45,7 +47,7 @@ def test_what_is_asked_for_is_taken_and_nothing_is_said(caplog):
 def test_detectors_have_it_too_and_checkpoints_keep_theirs(tmp_path, caplog):
     dense = Encryption.from_preset("dense", 64)
     model, processor = build_peyolos(dense, (32, 32), **TINY)
-    assert model.config.patch_embedding == "invariant" and "the invariant one" in caplog.text
+    assert model.config.patch_embedding == "texture" and "the texture one" in caplog.text
     assert build_peyolos(MixingUp(64, 8), (32, 32), **TINY)[0].config.patch_embedding == "nonlinear"
     old, processor = build_peyolos(dense, (32, 32), patch_embedding="nonlinear", **TINY)
     old.save_pretrained(tmp_path)
@@ -59,4 +61,4 @@ def test_weights_of_a_plain_transformer_get_it_for_mixed_pictures(tmp_path):
 
     DeiTModel(DeiTConfig(**TINY, intermediate_size=32)).save_pretrained(tmp_path)
     model, _ = build_peyolos(Encryption.from_preset("dense", 64), (32, 32), checkpoint=str(tmp_path))
-    assert model.config.patch_embedding == "invariant"
+    assert model.config.patch_embedding == "texture"

@@ -53,7 +53,7 @@ def private(model, drawn, *, expected_batch_size=8, **budget):
 
 
 @pytest.mark.parametrize("position_encoding", ["reference", "none", "absolute"])
-@pytest.mark.parametrize("patch_embedding", ["linear", "nonlinear", "invariant"])
+@pytest.mark.parametrize("patch_embedding", ["linear", "nonlinear", "invariant", "texture"])
 @pytest.mark.parametrize("kind", [PEViTForImageClassification, PEViTForImageClassificationWithTeacher])
 def test_gradients_of_records_are_those_of_batches_of_one(kind, patch_embedding, position_encoding):
     model = pevit(kind, patch_embedding=patch_embedding, position_encoding=position_encoding)

@@ -104,6 +104,15 @@ class PEViTInvariantEmbeddingModelTest(PEViTModelTest):
     model_tester_class = PEViTInvariantEmbeddingModelTester
 
 
+class PEViTTextureEmbeddingModelTester(PEViTModelTester):
+    def get_config(self) -> PEViTConfig:
+        return PEViTConfig(**{**super().get_config().to_dict(), "patch_embedding": "texture"})
+
+
+class PEViTTextureEmbeddingModelTest(PEViTModelTest):
+    model_tester_class = PEViTTextureEmbeddingModelTester
+
+
 class PEViTDistilledModelTester(PEViTModelTester):
     seq_length = encoder_seq_length = PEViTModelTester.seq_length + 1  # the distillation token
 
