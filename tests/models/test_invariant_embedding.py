@@ -27,7 +27,7 @@ from hipmr_hf.training.classification import build_pevit
 WIDTHS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIZES = {**WIDTHS, "patch_size": 4}
 INVARIANT = {**SIZES, "patch_embedding": "invariant"}
-KINDS = pytest.mark.parametrize("kind", ["invariant", "texture"])
+KINDS = pytest.mark.parametrize("kind", ["invariant", "texture", "texture_only"])
 
 
 def classifier(kind=PEViTForImageClassification, seed: int = 0, **overrides):
@@ -61,6 +61,7 @@ def plain_formula(embedding: torch.nn.Module, pixels: np.ndarray, texture_alone:
     """Patch by patch, turn by turn, in NumPy: (batch, hidden_size, rows, columns)."""
     weights = {name: weight.detach().numpy() for name, weight in embedding.named_parameters()}
     kernel, bias = weights["projection.weight"], weights["projection.bias"]
+    toning = weights.get("tones.weight", np.zeros((len(bias), 6, 1, 1)))[:, :, 0, 0]
     (hidden_size, _, size, _), (batch, _, height, width) = kernel.shape, pixels.shape
     tokens = np.empty((batch, hidden_size, height // size, width // size))
     for image, row, column in np.ndindex(batch, height // size, width // size):
@@ -74,7 +75,7 @@ def plain_formula(embedding: torch.nn.Module, pixels: np.ndarray, texture_alone:
                 found += [h * (1 + math.erf(h / math.sqrt(2))) / 2 for h in hidden]
         tone = np.concatenate([2.5 * mean, 6.0 * contrast])
         token = weights["mixing.weight"][:, :, 0, 0] @ (found / 8) + weights["mixing.bias"]
-        tokens[image, :, row, column] = token + weights["tones.weight"][:, :, 0, 0] @ tone
+        tokens[image, :, row, column] = token + toning @ tone
     return tokens
 
 
@@ -87,7 +88,7 @@ def embedding_of(model: torch.nn.Module) -> torch.nn.Module:
 @torch.no_grad()
 def test_the_embedding_is_the_formula(build, kind):
     embedding, pixels = embedding_of(build(patch_embedding=kind).double()), random_pixels().double()
-    expected = torch.from_numpy(plain_formula(embedding, pixels.numpy(), kind == "texture"))
+    expected = torch.from_numpy(plain_formula(embedding, pixels.numpy(), kind != "invariant"))
     torch.testing.assert_close(embedding(pixels), expected, atol=1e-12, rtol=0)
 
 
@@ -112,11 +113,13 @@ def test_turning_any_patch_leaves_the_outputs_unchanged(dtype, tolerance, seed, 
 @KINDS
 @torch.no_grad()
 def test_mirrored_patches_are_told_from_others_by_what_is_in_them(kind):
-    """Invariance is no blindness: other pixels, another mean or another contrast give another token."""
+    """Invariance is no blindness: other pixels give another token; another tone too, if it is seen at all."""
     embedding, pixels = embedding_of(classifier(patch_embedding=kind)), random_pixels(1, 4, 4)
     shuffled = pixels.flatten(2)[..., torch.randperm(16, generator=torch.Generator().manual_seed(0))]
-    for other in (shuffled.reshape(pixels.shape), pixels + 0.2, pixels * 0.5):
-        assert (embedding(other) - embedding(pixels)).abs().max() > 1e-2
+    for other in (pixels + 0.2, pixels * 0.5):
+        seen = (embedding(other) - embedding(pixels)).abs().max()
+        assert seen < 1e-5 if kind == "texture_only" else seen > 1e-2
+    assert (embedding(shuffled.reshape(pixels.shape)) - embedding(pixels)).abs().max() > 1e-2
 
 
 @torch.no_grad()
@@ -124,7 +127,9 @@ def test_another_patchs_tone_reaches_a_texture_token_by_the_tones_alone():
     """What tones apart does to a patch: its texture under another mean and contrast."""
     embedding = embedding_of(classifier(patch_embedding="texture"))
     pixels = 0.5 * random_pixels(1, 4, 4)
-    toned = pixels * torch.tensor([0.3, 1.2, 0.7]).view(3, 1, 1) + torch.tensor([0.2, -0.1, 0.4]).view(3, 1, 1)
+    toned = pixels * torch.tensor([0.3, 1.2, 0.7]).view(3, 1, 1) + torch.tensor([0.2, -0.1, 0.4]).view(
+        3, 1, 1
+    )
     difference = embedding(toned) - embedding(pixels)
     tones = embedding.measure_tones(toned) - embedding.measure_tones(pixels)
     torch.testing.assert_close(difference, embedding.tones(tones), atol=1e-5, rtol=1e-5)
@@ -155,11 +160,11 @@ def test_turned_sub_patches_of_an_rs_image_change_nothing_but_the_order(photo):
 
 
 def test_it_has_the_parameters_it_needs():
-    kinds = ("linear", "nonlinear", "invariant", "texture")
-    linear, nonlinear, invariant, texture = (
+    kinds = ("linear", "nonlinear", "invariant", "texture", "texture_only")
+    linear, nonlinear, invariant, texture, texture_only = (
         classifier(patch_embedding=kind).num_parameters() for kind in kinds
     )
-    assert texture == invariant
+    assert texture == invariant and texture_only == nonlinear
     assert nonlinear - linear == 32 * 32 + 32
     assert invariant - nonlinear == 32 * 6  # kernels are turned, not learned eight times
     shapes = {name: tuple(weight.shape) for name, weight in embedding_of(classifier()).named_parameters()}
@@ -210,6 +215,7 @@ def test_half_precision_keeps_the_contrast_of_flat_patches(kind):
     pixels = 0.75 + 0.004 * random_pixels()  # below what bfloat16 can tell apart at .75
     contrasts = embedding.measure_tones(pixels)[:, 3:]
     assert contrasts.dtype == torch.float32 and contrasts.min() > 6 * 0.001
+    assert kind == "invariant" or embedding.seen(pixels).std() > 0.2
     assert embedding(pixels).dtype == torch.bfloat16
 
 
@@ -282,7 +288,7 @@ def test_the_exported_program_takes_any_batch_and_size(build, kind):
 
 
 @pytest.mark.parametrize(
-    ("build", "kind"), [(classifier, "invariant"), (detector, "invariant"), (detector, "texture")]
+    ("build", "kind"), [(classifier, "invariant"), (detector, "invariant"), (detector, "texture_only")]
 )
 @torch.no_grad()
 def test_an_onnx_file_gives_the_same_logits(build, kind, tmp_path):
@@ -375,7 +381,12 @@ def test_a_classifier_with_it_gives_a_detector_its_embedding(kind):
 
 @pytest.mark.parametrize(
     ("kind", "wanted"),
-    [("linear", "invariant"), ("nonlinear", "invariant"), ("invariant", "nonlinear"), ("invariant", "texture")],
+    [
+        ("linear", "invariant"),
+        ("nonlinear", "invariant"),
+        ("invariant", "nonlinear"),
+        ("invariant", "texture"),
+    ],
 )
 def test_an_embedding_of_another_kind_stays_new(kind, wanted):
     source = classifier(position_encoding="absolute", image_size=16, patch_embedding=kind)

@@ -36,7 +36,7 @@ class RefitReport:
     Args:
         explained: share of the tokens' variance, at most 1, on patches held out.
         num_pairs: patches it was fitted on.
-        patch_embedding: "linear", "nonlinear", "invariant" or "texture".
+        patch_embedding: one of those of `PEViTConfig`, such as "linear" or "invariant".
     """
 
     explained: float
@@ -71,7 +71,7 @@ def refit_patch_embedding(
         encryption: settings; its plain patches may have another width than the model's, which is then
             resized.
         images: public pictures, uint8 (height, width, 3) each. They are seen plain.
-        patch_embedding: "linear", "nonlinear", "invariant" or "texture".
+        patch_embedding: one of those of `PEViTConfig`, such as "linear" or "invariant".
         steps: of Adam; unused for "linear".
         seed: of what is held out and of the start.
 
@@ -194,17 +194,18 @@ def _fit_last(embeddings: PEViTPatchEmbeddings, pixels: torch.Tensor, tokens: to
     """Set the linear part by ridge regression on what stands before it."""
     invariant = isinstance(embeddings, PEViTInvariantPatchEmbeddings)
     last = embeddings.mixing if invariant else embeddings.mixing[1]
+    with_tones = invariant and embeddings.tones is not None
     seen: list[torch.Tensor] = []
     hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1)))
     _embedded(embeddings, pixels)
     hook.remove()
     features, num_hidden = torch.cat(seen), seen[0].shape[1]
-    if invariant:
+    if with_tones:
         features = torch.cat((features, embeddings.measure_tones(pixels).flatten(1)), dim=1)
     weight, bias = _ridge(features, tokens)
     _set(last.weight, weight[:num_hidden].T[..., None, None])
     _set(last.bias, bias)
-    if invariant:
+    if with_tones:
         _set(embeddings.tones.weight, weight[num_hidden:].T[..., None, None])
 
 

@@ -160,8 +160,8 @@ def infer_pevit_config(
             `image_size` of a position grid that is not square.
 
     Raises:
-        ConversionError: If tensors are missing that every PEViT has, or for `patch_embedding` "invariant"
-            or "texture", which the program does not have.
+        ConversionError: If tensors are missing that every PEViT has, or for a `patch_embedding` that
+            the program does not have, such as "invariant".
 
     >>> shapes = {"cls_token": (1, 1, 8), "patch_embed.proj.weight": (8, 3, 4, 4), "norm.weight": (8,)}
     >>> shapes |= {"blocks.0.attn.qkv.weight": (24, 8), "blocks.0.mlp.fc1.weight": (32, 8)}
@@ -200,7 +200,7 @@ def infer_pevit_config(
 
 def refuse_invariant(overrides: Mapping[str, Any]) -> None:
     """Raise `ConversionError` for a patch embedding that no published checkpoint has the weights of."""
-    if (chosen := overrides.get("patch_embedding")) in ("invariant", "texture"):
+    if (chosen := overrides.get("patch_embedding")) in ("invariant", "texture", "texture_only"):
         raise ConversionError(
             f"`patch_embedding` {chosen!r} is none of the published program's, whose weights would mean "
             "something else in it. Leave it out, or train a new model with it."

@@ -90,7 +90,7 @@ def infer_peyolos_config(
 
     Raises:
         ConversionError: If tensors are missing that every PEYOLOS has, the grid does not fit, or for
-            `patch_embedding` "invariant" or "texture", which the program does not have.
+            a `patch_embedding` that the program does not have, such as "invariant".
 
     >>> shapes = {"backbone.det_token": (1, 3, 8), "backbone.pos_embed": (1, 1 + 6 + 3, 8)}
     >>> shapes |= {"backbone.patch_embed.proj_siat.weight": (8, 3, 4, 4)}

@@ -97,7 +97,7 @@ def fit_embeddings(
         fitted[kernel] = resize_patch_weights(fitted[kernel], config.patch_size)
         told.append(f"patch embedding resized from {old} to {config.patch_size} pixels (pseudo-inverse)")
     last = "projection" if config.patch_embedding == "linear" else "mixing.1"
-    last = "mixing" if config.patch_embedding in ("invariant", "texture") else last
+    last = "mixing" if config.patch_embedding not in ("linear", "nonlinear") else last
     bias = _EMBEDDINGS + f"patch_embeddings.{last}.bias"
     if _POSITIONS in fitted and config.position_encoding == "absolute":
         positions = fitted[_POSITIONS]

@@ -69,7 +69,9 @@ class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
         super().__init__(config)
         self.activation: nn.Module = ACT2FN[config.hidden_act]
         self.mixing: nn.Module | None = nn.Conv2d(config.hidden_size, config.hidden_size, 1)
-        self.tones: nn.Conv2d = nn.Conv2d(2 * config.num_channels, config.hidden_size, 1, bias=False)
+        self.tones: nn.Conv2d | None = None
+        if config.patch_embedding != "texture_only":
+            self.tones = nn.Conv2d(2 * config.num_channels, config.hidden_size, 1, bias=False)
 
     def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """As `forward`, for pixel values of the right shape."""
@@ -79,7 +81,10 @@ class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
         features = nn.functional.conv2d(pixels, kernels, biases, self.patch_size)
         # (batch, 8 * hidden_size, rows, columns) to (batch, hidden_size, rows, columns)
         features = self.activation(features).unflatten(1, (NUM_TURNS, -1)).mean(dim=1)
-        return self.mixing(features) + self.tones(self.measure_tones(pixel_values).to(kernels.dtype))
+        tokens = self.mixing(features)
+        if self.tones is None:
+            return tokens
+        return tokens + self.tones(self.measure_tones(pixel_values).to(kernels.dtype))
 
     def tile(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width) to (batch, channels, rows, patch_size, columns, patch_size)."""
@@ -100,8 +105,9 @@ class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
 class PEViTTexturePatchEmbeddings(PEViTInvariantPatchEmbeddings):
     """As the invariant ones, but the kernels see textures alone: x - m over s, per channel, instead of x.
 
-    Where tones are dealt out, a patch's own mean and contrast are noise to what is in it: a contrast that
-    came from elsewhere scales all that the kernels find.
+    Where tones are dealt out, a contrast that came from elsewhere would scale all that the kernels find. With
+    `patch_embedding="texture_only"` there is no C either: what stands at a place is not told by a tone that
+    belongs to another, though all of them together still tell something of the picture.
     """
 
     def seen(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -125,8 +131,12 @@ def turned(squares: torch.Tensor) -> list[torch.Tensor]:
 
 def build_patch_embeddings(config: PEViTConfig) -> PEViTPatchEmbeddings:
     """The patch embedding that `config.patch_embedding` names; a PEYOLOS config will do as well."""
-    ours = {"invariant": PEViTInvariantPatchEmbeddings, "texture": PEViTTexturePatchEmbeddings}
-    return ours.get(config.patch_embedding, PEViTPatchEmbeddings)(config)
+    kinds = {
+        "invariant": PEViTInvariantPatchEmbeddings,
+        "texture": PEViTTexturePatchEmbeddings,
+        "texture_only": PEViTTexturePatchEmbeddings,
+    }
+    return kinds.get(config.patch_embedding, PEViTPatchEmbeddings)(config)
 
 
 class PEViTReferenceEncoding(nn.Module):

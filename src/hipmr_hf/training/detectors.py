@@ -76,7 +76,8 @@ def build_peyolos(
     if checkpoint is not None and AutoConfig.from_pretrained(checkpoint).model_type == "peyolos":
         model = loaded(PEYolosForObjectDetection, checkpoint, **chosen)
         return model, PEYolosImageProcessorPil.from_pretrained(checkpoint, encrypted_size=encrypted_size)
-    chosen["patch_embedding"] = fitting_embedding(encryption, chosen.get("patch_embedding"))
+    asked = chosen.get("patch_embedding")
+    chosen["patch_embedding"] = fitting_embedding(encryption, asked, of_places=True)
     if checkpoint is None:
         config = sized(PEYolosConfig, size, **{"image_size": image_size, "patch_size": patch_size, **chosen})
         processor = PEYolosImageProcessorPil(patch_size=patch_size, encrypted_size=encrypted_size)
