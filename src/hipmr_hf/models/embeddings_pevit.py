@@ -14,7 +14,7 @@ NUM_TURNS = 8
 # tiles or blood smears.
 _MEAN_SCALE, _CONTRAST_SCALE = 2.5, 6.0
 _VARIANCE_FLOOR = 1e-8
-# Of the textures that kernels see: the contrast they are brought to, and the least that is, half a grey level.
+# Of the textures that kernels see: the contrast they are brought to, and the least, half a grey level.
 _TEXTURE_CONTRAST, _LEAST_CONTRAST = 0.5, 1 / 255
 
 
