@@ -89,7 +89,7 @@ class ModelArguments:
     patch_embedding: str | None = field(
         default=None,
         metadata={
-            "help": "linear, nonlinear or invariant. Default: invariant where patches are turned or tones "
+            "help": "linear, nonlinear, invariant or texture. Default: invariant where patches are turned or tones "
             "dealt out, else nonlinear for MI and linear for RS."
         },
     )

@@ -70,7 +70,9 @@ class ModelArguments:
     num_hidden_layers: int | None = None
     num_attention_heads: int | None = None
     position_encoding: Literal["reference", "none", "absolute"] | None = None
-    patch_embedding: str | None = field(default=None, metadata={"help": "linear, nonlinear or invariant."})
+    patch_embedding: str | None = field(
+        default=None, metadata={"help": "linear, nonlinear, invariant or texture."}
+    )
     drop_path_rate: float | None = field(default=None, metadata={"help": "Stochastic depth."})
     attn_implementation: Literal["sdpa", "eager"] = "sdpa"
 

@@ -72,7 +72,8 @@ class ModelArguments:
     num_attention_heads: int | None = None
     decoder_hidden_size: int | None = field(default=None, metadata={"help": "Features of each pixel."})
     patch_embedding: str | None = field(
-        default=None, metadata={"help": "nonlinear (the default), linear or invariant."}
+        default=None,
+        metadata={"help": "As of run_object_detection.py, but texture where tones are dealt out."},
     )
     drop_path_rate: float | None = field(default=None, metadata={"help": "Stochastic depth."})
     attn_implementation: Literal["sdpa", "eager"] | None = field(

@@ -6,6 +6,7 @@ from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.training import patch_embedding
 from hipmr_hf.training.classification import build_pevit, pevit_config_for
 from hipmr_hf.training.detectors import build_peyolos
+from hipmr_hf.training.segmentation import build_segmenter
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 
@@ -22,11 +23,11 @@ def not_told_yet():
         (RandomShuffling(sub_patch_grid=2, interval=4), "linear"),
         (RandomShuffling(patch_normalization=True), "linear"),
         (RandomShuffling(sub_patch_symmetries=True), "invariant"),
-        (RandomShuffling(shuffle_tones=True), "texture"),
+        (RandomShuffling(shuffle_tones=True), "invariant"),
         (MixingUp(), "nonlinear"),
         (MixingUp(sub_patch_symmetries=True, patch_normalization=True), "invariant"),
-        (Encryption.from_preset("classification"), "texture"),
-        (Encryption.from_preset("dense"), "texture"),
+        (Encryption.from_preset("classification"), "invariant"),
+        (Encryption.from_preset("dense"), "invariant"),
         (Encryption.from_preset("strongest"), "invariant"),
     ],
     ids=str,
@@ -34,8 +35,7 @@ def not_told_yet():
 def test_it_follows_from_the_settings_and_is_told_once(encryption, fits, caplog):
     assert pevit_config_for(encryption, "tiny").patch_embedding == fits
     assert pevit_config_for(encryption, "tiny").patch_embedding == fits
-    told = caplog.text.count(f"the patch embedding is the {fits} one")
-    assert told == (fits in ("invariant", "texture"))
+    assert caplog.text.count("the patch embedding is the invariant one") == (fits == "invariant")
 
 
 def test_what_is_asked_for_is_taken_and_nothing_is_said(caplog):
@@ -62,3 +62,13 @@ def test_weights_of_a_plain_transformer_get_it_for_mixed_pictures(tmp_path):
     DeiTModel(DeiTConfig(**TINY, intermediate_size=32)).save_pretrained(tmp_path)
     model, _ = build_peyolos(Encryption.from_preset("dense", 64), (32, 32), checkpoint=str(tmp_path))
     assert model.config.patch_embedding == "texture_only"
+
+
+def test_segmenters_get_textures_beside_tones():
+    sizes = {**TINY, "num_labels": 2, "decoder_hidden_size": 4}
+    model, _ = build_segmenter(Encryption.from_preset("dense", 64), (32, 32), **sizes)
+    assert model.config.patch_embedding == "texture"
+    turned = MixingUp(64, 8, sub_patch_symmetries=True)
+    assert build_segmenter(turned, (32, 32), **sizes)[0].config.patch_embedding == "invariant"
+    asked = build_segmenter(turned, (32, 32), patch_embedding="linear", **sizes)[0]
+    assert asked.config.patch_embedding == "linear"

@@ -4,52 +4,60 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+# Where tones were dealt out. All of them together tell something of a picture, so of its class; none tells
+# anything of a box, whose place it does not belong to.
+_OF_DEALT_TONES = {"classes": "invariant", "masks": "texture", "boxes": "texture_only"}
 
-def fitting_embedding(encryption: Encryption, chosen: str | None = None, *, of_places: bool = False) -> str:
+
+def fitting_embedding(
+    encryption: Encryption,
+    chosen: str | None = None,
+    *,
+    told: Literal["classes", "masks", "boxes"] = "classes",
+) -> str:
     """Name the patch embedding of a new model for images encrypted like this; one line tells if it is ours.
 
     Args:
         encryption: settings of the images.
         chosen: the embedding that was asked for; None for the one that fits.
-        of_places: whether the model tells what stands where, as a detector does.
+        told: what the model tells: classes of pictures, masks, or boxes.
 
     Returns:
-        What was asked for; else "texture" where tones are dealt out, since it sees them apart, and
-        "texture_only" for places, which they say nothing about; "invariant" where patches are turned, since
-        it does not see how; else the paper's: "nonlinear" for MI, "linear" for RS.
+        What was asked for; else "invariant" where patches are turned, since it does not see how, or tones are
+        dealt out; for masks and boxes in the latter case "texture" and "texture_only", since a tone that came
+        from elsewhere would drown what stands at its place; else the paper's: "nonlinear" for MI, "linear"
+        for RS.
 
     Example:
         >>> from hipmr_hf import Encryption
         >>> fitting_embedding(Encryption.from_preset("classification"))
-        'texture'
-        >>> fitting_embedding(Encryption.from_preset("reversible"))
         'invariant'
+        >>> fitting_embedding(Encryption.from_preset("dense"), told="boxes")
+        'texture_only'
         >>> fitting_embedding(Encryption.from_preset("paper-rs"))
         'linear'
     """
     if chosen is not None:
         return chosen
     if encryption.shuffle_tones:
-        fits = "texture_only" if of_places else "texture"
-        _tell(fits, "tones are dealt out")
-        return fits
+        return _tell(_OF_DEALT_TONES[told], "tones are dealt out")
     if encryption.sub_patch_symmetries:
-        _tell("invariant", "patches are turned")
-        return "invariant"
+        return _tell("invariant", "patches are turned")
     return "nonlinear" if encryption.strategy == "mi" else "linear"
 
 
 @functools.cache
-def _tell(name: str, reason: str) -> None:
-    """Once a process."""
+def _tell(name: str, reason: str) -> str:
+    """Say which embedding it is, once a process, and return its name."""
     logger.warning(
         f"The images' {reason}, so the patch embedding is the {name} one; --patch_embedding linear or "
         "nonlinear is the paper's."
     )
+    return name

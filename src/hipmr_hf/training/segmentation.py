@@ -19,6 +19,7 @@ from ..models import PEViTConfig, PEViTForSemanticSegmentation, PEViTImageProces
 from .classification import decaying_parameters, pevit_config_for
 from .eval_collator import EvalCollatorTrainer
 from .overrides import given, loaded
+from .patch_embedding import fitting_embedding
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
@@ -66,7 +67,9 @@ def build_segmenter(
         chosen = given(overrides, PEViTConfig)
         model = loaded(PEViTForSemanticSegmentation, checkpoint, patch_size=patch_size, **chosen)
         return model, PEViTImageProcessorPil.from_pretrained(checkpoint, **sizes)
-    config = pevit_config_for(encryption, size, **{"image_size": image_size, **overrides})
+    fitting = fitting_embedding(encryption, overrides.get("patch_embedding"), told="masks")
+    overrides = {"image_size": image_size, **overrides, "patch_embedding": fitting}
+    config = pevit_config_for(encryption, size, **overrides)
     return PEViTForSemanticSegmentation(config), PEViTImageProcessorPil(**sizes)
 
 
