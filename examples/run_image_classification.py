@@ -89,8 +89,8 @@ class ModelArguments:
     patch_embedding: str | None = field(
         default=None,
         metadata={
-            "help": "linear, nonlinear, invariant or texture. Default: invariant where patches are turned or tones "
-            "dealt out, else nonlinear for MI and linear for RS."
+            "help": "linear, nonlinear, invariant or texture. Default: invariant where patches are turned or "
+            "tones dealt out, else nonlinear for MI and linear for RS."
         },
     )
     patch_embedding_initializer: str = "default"
