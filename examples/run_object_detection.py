@@ -80,8 +80,8 @@ class ModelArguments:
     patch_embedding: str | None = field(
         default=None,
         metadata={
-            "help": "nonlinear, linear, invariant, texture or texture_only. Default: texture_only where tones "
-            "are dealt out, invariant where patches are turned, else nonlinear."
+            "help": "nonlinear, linear, invariant or texture. Default: texture where tones are dealt out, "
+            "invariant where patches are turned, else nonlinear."
         },
     )
     drop_path_rate: float | None = field(default=None, metadata={"help": "Stochastic depth."})

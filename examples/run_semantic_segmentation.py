@@ -73,7 +73,7 @@ class ModelArguments:
     decoder_hidden_size: int | None = field(default=None, metadata={"help": "Features of each pixel."})
     patch_embedding: str | None = field(
         default=None,
-        metadata={"help": "As of run_object_detection.py, but texture where tones are dealt out."},
+        metadata={"help": "As of run_object_detection.py."},
     )
     drop_path_rate: float | None = field(default=None, metadata={"help": "Stochastic depth."})
     attn_implementation: Literal["sdpa", "eager"] | None = field(

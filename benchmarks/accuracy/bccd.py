@@ -39,7 +39,7 @@ SETTINGS = {
     PLAIN: ("mi", {}),
     "MI, PEYOLOS": ("mi", {}),
     "MI, symmetries, normalization, PEYOLOS": ("mi_hardened", {"patch_embedding": "nonlinear"}),
-    "MI, symmetries, tones apart, PEYOLOS": ("mi_tones_apart", {"patch_embedding": "texture_only"}),
+    "MI, symmetries, tones apart, PEYOLOS": ("mi_tones_apart", {"patch_embedding": "texture"}),
     "MI, PEYOLOS, backbone pre-trained on EuroSAT": ("mi", {"model_name_or_path": "eurosat_mi"}),
     "MI, symmetries, tones apart, PEYOLOS, backbone pre-trained on EuroSAT": (
         "mi_tones_apart",

@@ -59,8 +59,6 @@ SETTINGS = [
     _row("RS interval 2, symmetries, tones apart", _rs(**TONES_APART, interval=2), "invariant"),
     _row("RS+MI grid 4, symmetries, tones apart", _rs(**TONES_APART, sub_patch_grid=4), "invariant"),
     _row("plain", None, "invariant"),
-    _row("plain", None, "texture"),
-    _row("RS+MI interval 2, symmetries, tones apart", _rs(**MIXED_APART, interval=2), "texture"),
     _row("RS, symmetries", _rs(**TURNED), "invariant"),
     _row("MI", mixing(**SMALL), "nonlinear"),
     _row("RS+MI grid 4, symmetries, normalization", _rs(**BOTH, sub_patch_grid=4), "invariant"),

@@ -53,7 +53,7 @@ def test_shuffling_alone_is_fitted_exactly_and_the_features_stay(pictures):
     assert torch.nn.functional.cosine_similarity(ours, theirs).item() > 0.999
 
 
-@pytest.mark.parametrize("kind", ["linear", "nonlinear", "invariant", "texture", "texture_only"])
+@pytest.mark.parametrize("kind", ["linear", "nonlinear", "invariant", "texture"])
 def test_hard_settings_are_explained_in_part_and_all_else_stays(pictures, kind):
     model, processor = converted(position_encoding="none")
     encryption = RandomShuffling(image_size=64, patch_size=8, **HARD)

@@ -65,7 +65,7 @@ def run_without_the_package(code: str, folder: Path) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("patch_embedding", ["nonlinear", "invariant", "texture_only"])
+@pytest.mark.parametrize("patch_embedding", ["nonlinear", "invariant", "texture"])
 def test_a_checkpoint_loads_with_trust_in_a_process_without_the_package(tmp_path, patch_embedding):
     model, processor = save_detector(tmp_path, patch_embedding=patch_embedding)
     assert sorted(path.stem for path in tmp_path.glob("*.py")) == sorted((*WEIGHTS_CODE, *PROCESSOR_CODE))

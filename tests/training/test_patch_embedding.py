@@ -47,7 +47,7 @@ def test_what_is_asked_for_is_taken_and_nothing_is_said(caplog):
 def test_detectors_have_it_too_and_checkpoints_keep_theirs(tmp_path, caplog):
     dense = Encryption.from_preset("dense", 64)
     model, processor = build_peyolos(dense, (32, 32), **TINY)
-    assert model.config.patch_embedding == "texture_only" and "the texture_only one" in caplog.text
+    assert model.config.patch_embedding == "texture" and "the texture one" in caplog.text
     assert build_peyolos(MixingUp(64, 8), (32, 32), **TINY)[0].config.patch_embedding == "nonlinear"
     old, processor = build_peyolos(dense, (32, 32), patch_embedding="nonlinear", **TINY)
     old.save_pretrained(tmp_path)
@@ -61,10 +61,10 @@ def test_weights_of_a_plain_transformer_get_it_for_mixed_pictures(tmp_path):
 
     DeiTModel(DeiTConfig(**TINY, intermediate_size=32)).save_pretrained(tmp_path)
     model, _ = build_peyolos(Encryption.from_preset("dense", 64), (32, 32), checkpoint=str(tmp_path))
-    assert model.config.patch_embedding == "texture_only"
+    assert model.config.patch_embedding == "texture"
 
 
-def test_segmenters_get_textures_beside_tones():
+def test_segmenters_get_it_for_tones_that_were_dealt_out():
     sizes = {**TINY, "num_labels": 2, "decoder_hidden_size": 4}
     model, _ = build_segmenter(Encryption.from_preset("dense", 64), (32, 32), **sizes)
     assert model.config.patch_embedding == "texture"

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, Features, Image
+from datasets import Dataset, DatasetDict, Features, Image
 from PIL import Image as PILImage
 
-from hipmr_hf import MixingUp, PEViTForImageClassification, RandomShuffling
+from hipmr_hf import MixingUp, PEViTForImageClassification, RandomShuffling, encrypt_dataset
 from hipmr_hf.models import PEViTConfig, PEViTImageProcessorPil
 from hipmr_hf.training import build_segmenter
+from hipmr_hf.training.digit_scenes import digit_scenes
 from hipmr_hf.training.segmentation import SegmentationCollator, draw_mask, mask_classes
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -46,6 +47,32 @@ def test_a_classifier_gives_its_backbone(tmp_path):
     torch.testing.assert_close(
         model.pevit.layers[0].mlp.fc1.weight, classifier.pevit.layers[0].mlp.fc1.weight
     )
+
+
+def test_a_model_finds_ink_whose_tones_were_dealt_out():
+    """A dealt-out tone says nothing of its place, and with it in the way a model told ground everywhere."""
+    encryption = MixingUp(image_size=48, patch_size=8, sub_patch_symmetries=True, shuffle_tones=True)
+    told = {"size": (48, 48), "digit_sizes": (20, 36), "max_digits": 3, "with_masks": True, "one_class": True}
+    scenes = DatasetDict(train=digit_scenes(320, seed=0, **told), test=digit_scenes(60, seed=1, **told))
+    encrypted = encrypt_dataset(scenes, encryption, keep_columns=(), mask_column="mask")
+    torch.manual_seed(0)
+    model, processor = build_segmenter(
+        encryption, (24, 24), **{**TINY, "hidden_size": 64}, num_labels=2, decoder_hidden_size=16
+    )
+    batches = {name: SegmentationCollator(processor)(list(rows)) for name, rows in encrypted.items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(8):
+        for rows in torch.randperm(320).split(16):
+            loss = model(**{name: values[rows] for name, values in batches["train"].items()}).loss
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+    with torch.no_grad():
+        found = model.eval()(pixel_values=batches["test"]["pixel_values"]).logits
+    found = torch.nn.functional.interpolate(found, (24, 24)).argmax(dim=1)
+    ink = batches["test"]["labels"] == 1
+    assert ((found == 1) & ink).sum() / ((found == 1) | ink).sum() > 0.3
 
 
 def test_shuffled_patches_are_refused():

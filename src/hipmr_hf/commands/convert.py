@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--patch-embedding",
-        choices=("linear", "nonlinear", "invariant", "texture", "texture_only"),
+        choices=("linear", "nonlinear", "invariant", "texture"),
         help="Kind of embedding that is fitted on --pictures. Default: invariant where the settings turn "
         "sub-patches or deal out tones, else linear.",
     )

@@ -44,10 +44,9 @@ class PEViTConfig(PreTrainedConfig):
         patch_embedding (`str`, defaults to `"linear"`): `"linear"`; `"nonlinear"`: a convolution, the
             activation and a 1x1 convolution, which the paper uses on MI images. Beyond the paper,
             `"invariant"`, for `sub_patch_symmetries`: it is blind to how a patch is turned (a mean over its
-            eight turns), and sees its tone (mean and contrast) beside; and `"texture"`, for `shuffle_tones`:
-            as `"invariant"`, but what is turned is the patch's texture alone, without its mean and its
-            contrast. `"texture_only"` leaves tones out. All three count on pixel values from -1 to 1, as the
-            image processor makes them.
+            eight turns), and sees its tone (mean and contrast) beside; and `"texture"`, for masks where
+            tones were dealt out: it sees the patch without its tone, which belongs to another place. Both
+            count on pixel values from -1 to 1, as the image processor makes them.
         patch_embedding_initializer (`str`, defaults to `"default"`): `"default"` keeps PyTorch's
             initialisation of the patch convolutions, as the published program does; `"truncated_normal"`
             treats them like every linear layer.
@@ -113,7 +112,7 @@ class PEViTConfig(PreTrainedConfig):
     num_channels: int = 3
     qkv_bias: bool = True
     position_encoding: Literal["reference", "none", "absolute"] = "reference"
-    patch_embedding: Literal["linear", "nonlinear", "invariant", "texture", "texture_only"] = "linear"
+    patch_embedding: Literal["linear", "nonlinear", "invariant", "texture"] = "linear"
     patch_embedding_initializer: Literal["default", "truncated_normal"] = "default"
     use_distillation_token: bool = False
     num_register_tokens: int = 0

@@ -35,8 +35,8 @@ class PEYolosConfig(PreTrainedConfig):
         qkv_bias (`bool`, defaults to `True`): Whether queries, keys and values have biases.
         patch_embedding (`str`, defaults to `"nonlinear"`): `"nonlinear"` is the paper's: a convolution, the
             activation and a 1x1 convolution. `"linear"` is the convolution alone; that model is YOLOS.
-            `"invariant"`, `"texture"` and `"texture_only"` are those of PEViT, blind to how patches are
-            turned; the last is for tones that were dealt out, which belong to other places.
+            `"invariant"` and `"texture"` are those of PEViT, blind to how patches are turned; `"texture"` is
+            for tones that were dealt out, which belong to other places.
         num_detection_tokens (`int`, defaults to 100): Detections per image.
         use_mid_position_embeddings (`bool`, defaults to `False`): Whether every block but the last is
             followed by position embeddings of its own, as in the larger YOLOS models.
@@ -83,7 +83,7 @@ class PEYolosConfig(PreTrainedConfig):
     patch_size: int = 8
     num_channels: int = 3
     qkv_bias: bool = True
-    patch_embedding: Literal["nonlinear", "linear", "invariant", "texture", "texture_only"] = "nonlinear"
+    patch_embedding: Literal["nonlinear", "linear", "invariant", "texture"] = "nonlinear"
     num_detection_tokens: int = 100
     use_mid_position_embeddings: bool = False
     class_cost: float | int = 1.0

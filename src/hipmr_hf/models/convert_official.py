@@ -200,7 +200,7 @@ def infer_pevit_config(
 
 def refuse_invariant(overrides: Mapping[str, Any]) -> None:
     """Raise `ConversionError` for a patch embedding that no published checkpoint has the weights of."""
-    if (chosen := overrides.get("patch_embedding")) in ("invariant", "texture", "texture_only"):
+    if (chosen := overrides.get("patch_embedding")) in ("invariant", "texture"):
         raise ConversionError(
             f"`patch_embedding` {chosen!r} is none of the published program's, whose weights would mean "
             "something else in it. Leave it out, or train a new model with it."

@@ -70,7 +70,7 @@ class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
         self.activation: nn.Module = ACT2FN[config.hidden_act]
         self.mixing: nn.Module | None = nn.Conv2d(config.hidden_size, config.hidden_size, 1)
         self.tones: nn.Conv2d | None = None
-        if config.patch_embedding != "texture_only":
+        if config.patch_embedding == "invariant":
             self.tones = nn.Conv2d(2 * config.num_channels, config.hidden_size, 1, bias=False)
 
     def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -103,11 +103,10 @@ class PEViTInvariantPatchEmbeddings(PEViTPatchEmbeddings):
 
 
 class PEViTTexturePatchEmbeddings(PEViTInvariantPatchEmbeddings):
-    """As the invariant ones, but the kernels see textures alone: x - m over s, per channel, instead of x.
+    """Tokens of textures, without tones: t = B mean_k act(A T_k((x - m) / s) + a) + b, m and s per channel.
 
-    Where tones are dealt out, a contrast that came from elsewhere would scale all that the kernels find. With
-    `patch_embedding="texture_only"` there is no C either: what stands at a place is not told by a tone that
-    belongs to another, though all of them together still tell something of the picture.
+    Where tones are dealt out, a contrast that came from elsewhere would scale all that the kernels find, and
+    the tone itself says nothing of its place.
     """
 
     def seen(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -131,12 +130,8 @@ def turned(squares: torch.Tensor) -> list[torch.Tensor]:
 
 def build_patch_embeddings(config: PEViTConfig) -> PEViTPatchEmbeddings:
     """The patch embedding that `config.patch_embedding` names; a PEYOLOS config will do as well."""
-    kinds = {
-        "invariant": PEViTInvariantPatchEmbeddings,
-        "texture": PEViTTexturePatchEmbeddings,
-        "texture_only": PEViTTexturePatchEmbeddings,
-    }
-    return kinds.get(config.patch_embedding, PEViTPatchEmbeddings)(config)
+    ours = {"invariant": PEViTInvariantPatchEmbeddings, "texture": PEViTTexturePatchEmbeddings}
+    return ours.get(config.patch_embedding, PEViTPatchEmbeddings)(config)
 
 
 class PEViTReferenceEncoding(nn.Module):

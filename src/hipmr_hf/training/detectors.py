@@ -77,7 +77,7 @@ def build_peyolos(
         model = loaded(PEYolosForObjectDetection, checkpoint, **chosen)
         return model, PEYolosImageProcessorPil.from_pretrained(checkpoint, encrypted_size=encrypted_size)
     asked = chosen.get("patch_embedding")
-    chosen["patch_embedding"] = fitting_embedding(encryption, asked, told="boxes")
+    chosen["patch_embedding"] = fitting_embedding(encryption, asked, told="places")
     if checkpoint is None:
         config = sized(PEYolosConfig, size, **{"image_size": image_size, "patch_size": patch_size, **chosen})
         processor = PEYolosImageProcessorPil(patch_size=patch_size, encrypted_size=encrypted_size)

@@ -11,43 +11,39 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-# Where tones were dealt out. All of them together tell something of a picture, so of its class; none tells
-# anything of a box, whose place it does not belong to.
-_OF_DEALT_TONES = {"classes": "invariant", "masks": "texture", "boxes": "texture_only"}
-
 
 def fitting_embedding(
     encryption: Encryption,
     chosen: str | None = None,
     *,
-    told: Literal["classes", "masks", "boxes"] = "classes",
+    told: Literal["classes", "places"] = "classes",
 ) -> str:
     """Name the patch embedding of a new model for images encrypted like this; one line tells if it is ours.
 
     Args:
         encryption: settings of the images.
         chosen: the embedding that was asked for; None for the one that fits.
-        told: what the model tells: classes of pictures, masks, or boxes.
+        told: what the model tells: classes of pictures; or what stands where, in boxes or masks.
 
     Returns:
         What was asked for; else "invariant" where patches are turned, since it does not see how, or tones are
-        dealt out; for masks and boxes in the latter case "texture" and "texture_only", since a tone that came
-        from elsewhere would drown what stands at its place; else the paper's: "nonlinear" for MI, "linear"
-        for RS.
+        dealt out, which all together tell something of a picture's class; "texture" for places in the latter
+        case, since a tone that came from elsewhere would drown what stands there; else the paper's:
+        "nonlinear" for MI, "linear" for RS.
 
     Example:
         >>> from hipmr_hf import Encryption
         >>> fitting_embedding(Encryption.from_preset("classification"))
         'invariant'
-        >>> fitting_embedding(Encryption.from_preset("dense"), told="boxes")
-        'texture_only'
+        >>> fitting_embedding(Encryption.from_preset("dense"), told="places")
+        'texture'
         >>> fitting_embedding(Encryption.from_preset("paper-rs"))
         'linear'
     """
     if chosen is not None:
         return chosen
     if encryption.shuffle_tones:
-        return _tell(_OF_DEALT_TONES[told], "tones are dealt out")
+        return _tell("texture" if told == "places" else "invariant", "tones are dealt out")
     if encryption.sub_patch_symmetries:
         return _tell("invariant", "patches are turned")
     return "nonlinear" if encryption.strategy == "mi" else "linear"

@@ -67,7 +67,7 @@ def build_segmenter(
         chosen = given(overrides, PEViTConfig)
         model = loaded(PEViTForSemanticSegmentation, checkpoint, patch_size=patch_size, **chosen)
         return model, PEViTImageProcessorPil.from_pretrained(checkpoint, **sizes)
-    fitting = fitting_embedding(encryption, overrides.get("patch_embedding"), told="masks")
+    fitting = fitting_embedding(encryption, overrides.get("patch_embedding"), told="places")
     overrides = {"image_size": image_size, **overrides, "patch_embedding": fitting}
     config = pevit_config_for(encryption, size, **overrides)
     return PEViTForSemanticSegmentation(config), PEViTImageProcessorPil(**sizes)
