@@ -108,6 +108,7 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
     for way in (way for way in ways if way != "probe"):
         result = fine_tune(args, classifier, encryption, parts, way, seed, rate=rate, layer_decay=decay)
         result |= {"accuracy": result["curve"][-1], "learning_rate": rate, "told": told}
+        result["bf16"] = args.bf16
         record(args, {**wanted[way], "test": args.test, **result})
 
 
