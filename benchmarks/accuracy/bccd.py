@@ -3,12 +3,13 @@
     python benchmarks/accuracy/bccd.py --data_dir ../shared/data --epochs 300 --seeds 0 1 --jobs 2
 
 Runs `examples/run_object_detection.py`, or for the plain baseline `owner/train_plain_yolos.py`, once per
-setting and seed, from random weights, on the 205 training
-images resized to a shorter side of 240 pixels, with patches of 16. Writes each result to
+setting and seed, from random weights, on the 205 training images resized to a shorter side of 240 pixels,
+with patches of 16. The embedding is the one that fits (see `hipmr_hf.training.patch_embedding`), unless a row
+names another. Writes each result to
 `benchmarks/results/bccd_detection.json` as it comes (a started table is gone on with), then the table in
-docs/results.md and a picture of detections on test images. The recipe was chosen on the 87 validation images,
-which `--validation` evaluates on; the 72 test images played no part in that. Some rows start from a
-classifier of 6,000 EuroSAT tiles, mixed up alike, which `examples/run_image_classification.py` trains first.
+docs/results.md and a picture of detections on test images. Recipe and embeddings were chosen on the 87
+validation images, which `--validation` evaluates on; the 72 test images played no part in that. Some rows
+start from a classifier of 6,000 EuroSAT tiles, mixed up alike, which `run_image_classification.py` trains.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from benchmarks.harness.results_file import RESULTS, load_results
 from benchmarks.harness.settings import BOTH, TONES_APART, mixing
 from benchmarks.harness.tables import mean_and_deviation, table
 from hipmr_hf.encryption import Sides
+from hipmr_hf.training.patch_embedding import fitting_embedding
 
 MARK = "bccd_detection"
 PLAIN = "plain images, YOLOS"
@@ -40,6 +42,10 @@ SETTINGS = {
     "MI, PEYOLOS": ("mi", {}),
     "MI, symmetries, normalization, PEYOLOS": ("mi_hardened", {"patch_embedding": "nonlinear"}),
     "MI, symmetries, tones apart, PEYOLOS": ("mi_tones_apart", {"patch_embedding": "texture"}),
+    "MI, symmetries, tones apart, PEYOLOS, invariant embedding": (
+        "mi_tones_apart",
+        {"patch_embedding": "invariant"},
+    ),
     "MI, PEYOLOS, backbone pre-trained on EuroSAT": ("mi", {"model_name_or_path": "eurosat_mi"}),
     "MI, symmetries, tones apart, PEYOLOS, backbone pre-trained on EuroSAT": (
         "mi_tones_apart",
@@ -107,6 +113,7 @@ def pretrain(name: str, args: argparse.Namespace) -> None:
         "warmup_steps": 100,
         "label_smoothing_factor": 0.1,
         "turns": "symmetries",
+        "patch_embedding": fitting_embedding(tiles, told="places"),  # the detector's, which goes on with it
     }
     metrics, _ = trainings.run_example("run_image_classification.py", options, args.extra)
     print(f"pre-trained on EuroSAT: accuracy {metrics['eval_accuracy']:.3f}", flush=True)
