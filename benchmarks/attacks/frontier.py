@@ -208,22 +208,25 @@ def rendered(results: dict[str, Any]) -> str:
 
 def draw(results: dict[str, Any], path: Path) -> None:
     """Draw leakage against cost: hollow what is found without turning a piece, full the worst of all."""
-    with plot(path, 8.4, 5.2) as (_, axes):
-        for row in ROWS:
-            before, price = never_turning(row, results), cost(row, results)
-            worst = max(before + turning(row, results), default=None)
-            if price is None or worst is None:
-                continue
-            colour = "#b2182b" if row.preset else "#2166ac"
-            if before and max(before) < worst:
-                axes.plot(
-                    [max(before), worst], [price.points] * 2, color=colour, linewidth=0.8, linestyle=":"
-                )
-                axes.plot(max(before), price.points, "o", color=colour, markerfacecolor="white", markersize=5)
-            axes.plot(worst, price.points, "o", color=colour, markersize=7)
-            label = row.preset or row.setting.replace("symmetries", "sym.").replace("normalization", "norm.")
-            place = (5, -11) if row.setting == "RS+MI" else (5, 4)  # beside another point
-            axes.annotate(label, (worst, price.points), xytext=place, textcoords="offset points", fontsize=8)
+    points = [point for row in ROWS if (point := _point(row, results))]
+    points.sort(key=lambda point: (-point.cost, point.worst))
+    with plot(path, 10.4, 6.2) as (_, axes):
+        for place, point in enumerate(points):
+            look = {"color": point.colour, "markersize": 7}
+            axes.plot([point.before, point.worst], [point.cost] * 2, ":", color=point.colour, linewidth=0.8)
+            axes.plot(point.before, point.cost, "o", **look | {"markerfacecolor": "white", "markersize": 5})
+            axes.plot(point.worst, point.cost, "o", **look)
+            # Names stand in a column of their own, for many points lie close together.
+            axes.annotate(
+                f"{point.name}: {point.worst:.2f}, {point.cost:+.1f}",
+                (point.worst, point.cost),
+                xytext=(1.04, 1 - (place + 0.5) / len(points)),
+                textcoords="axes fraction",
+                fontsize=8,
+                color=point.colour,
+                va="center",
+                arrowprops={"arrowstyle": "-", "color": point.colour, "linewidth": 0.4, "relpos": (0, 0.5)},
+            )
         axes.axvline(0.019, color="grey", linewidth=0.8, linestyle="--")
         axes.annotate("chance, pieces turned", (0.019, 0.02), xycoords=("data", "axes fraction"),
                       rotation=90, fontsize=7, color="grey", ha="right")  # fmt: skip
@@ -231,11 +234,36 @@ def draw(results: dict[str, Any], path: Path) -> None:
         axes.set_xscale("log")
         ticks = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_xlim(0.003, 2)
+        axes.set_xlim(0.003, 1.3)
+        axes.set_yscale("symlog", linthresh=3)
+        axes.set_ylim(-25, 1.5)
+        ticks = (-20, -10, -5, -3, -2, -1, 0, 1)
+        axes.set_yticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
         axes.set_xlabel(
             "share of pairs that the worst attacker puts together rightly (hollow: pieces never turned)"
         )
         axes.set_ylabel("accuracy on EuroSAT beside plain pictures, points")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Point:
+    """Where a row lies in the figure."""
+
+    name: str
+    colour: str
+    before: float
+    worst: float
+    cost: float
+
+
+def _point(row: Row, results: dict[str, Any]) -> _Point | None:
+    before, price = never_turning(row, results), cost(row, results)
+    found = before + turning(row, results)
+    if price is None or not found:
+        return None
+    name = row.preset or row.setting.replace("symmetries", "sym.").replace("normalization", "norm.")
+    colour = "#b2182b" if row.preset else "#2166ac"
+    return _Point(name, colour, max(before or found), max(found), price.points)
 
 
 def stored_results() -> dict[str, Any]:
