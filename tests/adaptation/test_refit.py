@@ -60,7 +60,9 @@ def test_hard_settings_are_explained_in_part_and_all_else_stays(pictures, kind):
     fitted, new, report = refit_patch_embedding(
         model, processor, encryption, pictures, patch_embedding=kind, steps=20
     )
-    assert 0.1 < report.explained < 1 and fitted.config.patch_embedding == kind
+    # Tones explain most of these tokens, and the texture embedding leaves them out: .10 to .19 in ten trials.
+    least, most = (0.03, 0.5) if kind == "texture" else (0.5, 1)
+    assert least < report.explained < most and fitted.config.patch_embedding == kind
     assert (new.patch_size, tuple(new.encrypted_size)) == (3, encryption.encrypted_size)
     theirs, ours = model.state_dict(), fitted.state_dict()
     same = [name for name in theirs if ".patch_embeddings." not in name]
