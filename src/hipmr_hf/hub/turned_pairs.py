@@ -46,7 +46,7 @@ PAIRS = {
     Knobs(0, 2, True, normalization=True): 0.12,
     Knobs(0, 4, True): 0.18,
     Knobs(0, 4, True, tones_apart=True): 0.03,
-    Knobs(0, 4, True, normalization=True): 0.09,
+    Knobs(0, 4, True, normalization=True): 0.10,
     Knobs(2): 0.68,
     Knobs(2, 1, True): 0.40,
     Knobs(4): 0.32,
