@@ -17,6 +17,7 @@ the positions); Dimitrov et al., "SPEAR: exact gradient inversion of batches", 2
 
 import dataclasses
 import math
+import re
 import time
 from collections.abc import Callable
 
@@ -302,10 +303,11 @@ def _frozen_copy(model: nn.Module) -> nn.Module:
 
 def _patch_embedding(model: nn.Module) -> tuple[str, nn.Conv2d]:
     for name, module in model.named_modules():
-        if type(module).__name__ in ("PEViTInvariantPatchEmbeddings", "PEViTTexturePatchEmbeddings"):
+        kind = re.fullmatch(r"PEViT(Invariant|Texture)PatchEmbeddings", type(module).__name__)
+        if kind is not None:
             raise InputValueError(
-                f"model: its patch embedding is {model.config.patch_embedding}, a mean over turned patches, "
-                "which this attack does not invert; attack a model with a linear or non-linear one."
+                f"model: its patch embedding is {kind[1].lower()}, a mean over turned patches, which "
+                "this attack does not invert; attack a model with a linear or non-linear one."
             )
         if isinstance(module, nn.Conv2d) and module.kernel_size == module.stride:
             return name, module
