@@ -73,7 +73,10 @@ class ModelArguments:
     decoder_hidden_size: int | None = field(default=None, metadata={"help": "Features of each pixel."})
     patch_embedding: str | None = field(
         default=None,
-        metadata={"help": "As of run_object_detection.py."},
+        metadata={
+            "help": "nonlinear, linear, invariant or texture. Default: texture where tones are dealt out, "
+            "invariant where patches are turned, else nonlinear."
+        },
     )
     drop_path_rate: float | None = field(default=None, metadata={"help": "Stochastic depth."})
     attn_implementation: Literal["sdpa", "eager"] | None = field(

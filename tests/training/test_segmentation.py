@@ -50,7 +50,7 @@ def test_a_classifier_gives_its_backbone(tmp_path):
 
 
 def test_a_model_finds_ink_whose_tones_were_dealt_out():
-    """A dealt-out tone says nothing of its place, and with it in the way a model told ground everywhere."""
+    """A dealt-out tone says nothing of its place, and with it in the way hardly any ink was found."""
     encryption = MixingUp(image_size=48, patch_size=8, sub_patch_symmetries=True, shuffle_tones=True)
     told = {"size": (48, 48), "digit_sizes": (20, 36), "max_digits": 3, "with_masks": True, "one_class": True}
     scenes = DatasetDict(train=digit_scenes(320, seed=0, **told), test=digit_scenes(60, seed=1, **told))

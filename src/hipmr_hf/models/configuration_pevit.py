@@ -43,10 +43,11 @@ class PEViTConfig(PreTrainedConfig):
             position per grid cell, for mixed-up (MI) images whose patches keep their places.
         patch_embedding (`str`, defaults to `"linear"`): `"linear"`; `"nonlinear"`: a convolution, the
             activation and a 1x1 convolution, which the paper uses on MI images. Beyond the paper,
-            `"invariant"`, for `sub_patch_symmetries`: it is blind to how a patch is turned (a mean over its
-            eight turns), and sees its tone (mean and contrast) beside; and `"texture"`, for masks where
-            tones were dealt out: it sees the patch without its tone, which belongs to another place. Both
-            count on pixel values from -1 to 1, as the image processor makes them.
+            `"invariant"`, for `sub_patch_symmetries`, and for classes under `shuffle_tones`: it is blind to
+            how a patch is turned (a mean over its eight turns), and sees its tone (mean and contrast)
+            beside; and `"texture"`, for masks under `shuffle_tones`: it sees the patch without its tone,
+            which belongs to another place. Both count on pixel values from -1 to 1, as the image processor
+            makes them.
         patch_embedding_initializer (`str`, defaults to `"default"`): `"default"` keeps PyTorch's
             initialisation of the patch convolutions, as the published program does; `"truncated_normal"`
             treats them like every linear layer.
