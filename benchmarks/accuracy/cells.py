@@ -37,6 +37,7 @@ SPLITS = ("train", "val", "test")
 NAMES = [
     "plain; linear",
     "plain; invariant",
+    "RS+MI interval 4, symmetries, tones apart; invariant",
     "RS+MI interval 2, symmetries, tones apart; invariant",
     "MI, symmetries, tones apart; invariant",
     "RS, symmetries; invariant",

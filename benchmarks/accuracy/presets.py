@@ -43,7 +43,7 @@ RS = _rs()
 LIKE_PLAIN = mixing(image_size=128, patch_size=16)
 
 
-def _row(name: str, encryption: Encryption | None, patch_embedding: str) -> Setting:
+def row(name: str, encryption: Encryption | None, patch_embedding: str) -> Setting:
     positions = "none" if encryption is not None and encryption.strategy == "rs" else "absolute"
     data = "".join(letter if letter.isalnum() else "_" for letter in name)
     arguments = {"patch_embedding": patch_embedding, "position_encoding": positions}
@@ -51,27 +51,27 @@ def _row(name: str, encryption: Encryption | None, patch_embedding: str) -> Sett
 
 
 SETTINGS = [
-    _row("plain", None, "linear"),
-    _row("RS+MI interval 2, symmetries, tones apart", _rs(**MIXED_APART, interval=2), "invariant"),
-    _row("RS+MI, symmetries, tones apart", _rs(**MIXED_APART), "invariant"),
-    _row("MI, symmetries, tones apart", mixing(**SMALL, **TONES_APART), "invariant"),
-    _row("RS", RS, "linear"),
-    _row("RS interval 2, symmetries, tones apart", _rs(**TONES_APART, interval=2), "invariant"),
-    _row("RS+MI grid 4, symmetries, tones apart", _rs(**TONES_APART, sub_patch_grid=4), "invariant"),
-    _row("plain", None, "invariant"),
-    _row("RS, symmetries", _rs(**TURNED), "invariant"),
-    _row("MI", mixing(**SMALL), "nonlinear"),
-    _row("RS+MI grid 4, symmetries, normalization", _rs(**BOTH, sub_patch_grid=4), "invariant"),
-    _row("RS", RS, "invariant"),
-    _row("RS+MI, symmetries, normalization", _rs(**BOTH, sub_patch_grid=2), "invariant"),
-    _row("RS+MI, symmetries", _rs(**TURNED, sub_patch_grid=2), "invariant"),
-    _row("RS, symmetries, tones apart", _rs(**TONES_APART), "invariant"),
-    _row("RS+MI interval 4, symmetries, tones apart", _rs(**MIXED_APART, interval=4), "invariant"),
-    _row("RS interval 2, symmetries, normalization", _rs(**BOTH, interval=2), "invariant"),
-    _row("RS, symmetries, normalization", _rs(**BOTH), "invariant"),
-    _row("RS interval 2, symmetries", _rs(**TURNED, interval=2), "invariant"),
-    _row("MI, symmetries, normalization", mixing(**SMALL, **BOTH), "invariant"),
-    _row("MI, symmetries", mixing(**SMALL, **TURNED), "invariant"),
+    row("plain", None, "linear"),
+    row("RS+MI interval 2, symmetries, tones apart", _rs(**MIXED_APART, interval=2), "invariant"),
+    row("RS+MI, symmetries, tones apart", _rs(**MIXED_APART), "invariant"),
+    row("MI, symmetries, tones apart", mixing(**SMALL, **TONES_APART), "invariant"),
+    row("RS", RS, "linear"),
+    row("RS interval 2, symmetries, tones apart", _rs(**TONES_APART, interval=2), "invariant"),
+    row("RS+MI grid 4, symmetries, tones apart", _rs(**TONES_APART, sub_patch_grid=4), "invariant"),
+    row("plain", None, "invariant"),
+    row("RS, symmetries", _rs(**TURNED), "invariant"),
+    row("MI", mixing(**SMALL), "nonlinear"),
+    row("RS+MI grid 4, symmetries, normalization", _rs(**BOTH, sub_patch_grid=4), "invariant"),
+    row("RS", RS, "invariant"),
+    row("RS+MI, symmetries, normalization", _rs(**BOTH, sub_patch_grid=2), "invariant"),
+    row("RS+MI, symmetries", _rs(**TURNED, sub_patch_grid=2), "invariant"),
+    row("RS, symmetries, tones apart", _rs(**TONES_APART), "invariant"),
+    row("RS+MI interval 4, symmetries, tones apart", _rs(**MIXED_APART, interval=4), "invariant"),
+    row("RS interval 2, symmetries, normalization", _rs(**BOTH, interval=2), "invariant"),
+    row("RS, symmetries, normalization", _rs(**BOTH), "invariant"),
+    row("RS interval 2, symmetries", _rs(**TURNED, interval=2), "invariant"),
+    row("MI, symmetries, normalization", mixing(**SMALL, **BOTH), "invariant"),
+    row("MI, symmetries", mixing(**SMALL, **TURNED), "invariant"),
 ]  # fmt: skip
 """Those that a preset takes first, so that a stopped run has what is asked for most."""
 

@@ -38,6 +38,7 @@ DATA = "typeset pages, ORL portraits, EuroSAT tiles; 6 attacked pictures each, 2
 CHOSEN = (
     "RS, symmetries",
     "RS+MI, interval 4, symmetries, tones apart",
+    "RS+MI, interval 8, symmetries, tones apart",
     "RS+MI, grid 4, symmetries, normalization",
 )
 KINDS = ("documents", "faces", "tiles")

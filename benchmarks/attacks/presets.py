@@ -40,7 +40,7 @@ COMMAND = "python benchmarks/attacks/presets.py"
 OVERLAP = 0.0
 PEOPLES_TERMS = {"faces": "faces_identified", "words": "words_read", "scenes": "scene_retrieved"}
 TURNED_ROWS = {
-    "RS+MI, interval 4, symmetries, tones apart": "classification",
+    "RS+MI, interval 8, symmetries, tones apart": "classification",
     "RS+MI, grid 4, symmetries, normalization": "strongest",
     "RS, symmetries": "reversible",
     "RS": "paper-rs",

@@ -39,6 +39,9 @@ SETTINGS = {
     "RS+MI, interval 4, symmetries, tones apart": shuffling(
         shuffle_tones=True, interval=4, **MIXED, **TURNED
     ),
+    "RS+MI, interval 8, symmetries, tones apart": shuffling(
+        shuffle_tones=True, interval=8, **MIXED, **TURNED
+    ),
 }
 WIDEST_NOISE = 0.45
 """Half-width of the rounding noise, in teeth, from which a tooth can no longer be told from its gap."""

@@ -69,7 +69,7 @@ SETTINGS: dict[str, RandomShuffling] = {
     "RS+MI, grid 4, interval 4, symmetries, normalization": shuffling(interval=4, **_FINE, **_NORMALIZED),
     "RS+MI, grid 4, interval 8, symmetries, normalization": shuffling(interval=8, **_FINE, **_NORMALIZED),
 }
-CURVE = ("RS+MI, interval 4, symmetries, tones apart", "RS+MI, grid 4, symmetries, normalization")
+CURVE = ("RS+MI, interval 8, symmetries, tones apart", "RS+MI, grid 4, symmetries, normalization")
 """The presets for classification and "strongest": does longer fitting find more?"""
 CROPS, TREES = 48, 120
 """Crops of the table, and trees of each boosting round."""

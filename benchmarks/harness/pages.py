@@ -13,6 +13,7 @@ PAGES = {
     "eurosat_accuracy": "docs/results.md",
     "presets_accuracy": "docs/results.md",
     "cells_accuracy": "docs/results.md",
+    "digits_accuracy": "docs/results.md",
     "bccd_detection": "docs/results.md",
     "pretrained": "docs/results.md",
     "digit_masks": "docs/results.md",

@@ -12,9 +12,9 @@ from hipmr_hf.encryption.weaknesses import weaknesses
 APART = {"sub_patch_symmetries": True, "shuffle_tones": True}
 GRID_4 = {"sub_patch_grid": 4, "sub_patch_symmetries": True, "patch_normalization": True}
 MEANT = {
-    ("classification", 64): RandomShuffling(64, 8, interval=2, sub_patch_grid=2, **APART),
-    ("classification", 224): RandomShuffling(224, 16, interval=4, sub_patch_grid=2, **APART),
-    ("classification", 384): RandomShuffling(384, 24, interval=6, sub_patch_grid=2, **APART),
+    ("classification", 64): RandomShuffling(64, 8, interval=4, sub_patch_grid=2, **APART),
+    ("classification", 224): RandomShuffling(224, 16, interval=8, sub_patch_grid=2, **APART),
+    ("classification", 384): RandomShuffling(384, 24, interval=12, sub_patch_grid=2, **APART),
     ("dense", 64): MixingUp(64, 8, **APART),
     ("dense", 224): MixingUp(224, 16, **APART),
     ("dense", 384): MixingUp(384, 24, **APART),

@@ -39,7 +39,7 @@ def test_the_worst_of_the_attackers_that_turn_pieces_is_told():
         images = [{"adjacent": adjacent, "partner": 2 * adjacent, "chance": 0.0187} for _ in range(12)]
         return {"setting": setting, "images": images}
 
-    name = "RS+MI, interval 4, symmetries, tones apart"
+    name = "RS+MI, interval 8, symmetries, tones apart"
     runs = [run(name, 0.051), run(name, 0.058), run(name, 0.04), run("RS+MI", 0.2)]
     found = presets.turned({"command": "python some.py", "runs": runs}, "adjacent")
     assert list(found) == ["classification"]
@@ -76,8 +76,8 @@ def test_a_card_names_a_preset_that_is_strong():
         (RandomShuffling(), "classification"),
         (RandomShuffling(sub_patch_grid=2, **BOTH), "classification"),
         (RandomShuffling(interval=8, **BOTH), "classification"),
-        (RandomShuffling(interval=2, sub_patch_grid=2, **APART), "classification"),
-        (RandomShuffling(interval=4, sub_patch_grid=2, **APART), None),
+        (RandomShuffling(interval=4, sub_patch_grid=2, **APART), "classification"),
+        (RandomShuffling(interval=8, sub_patch_grid=2, **APART), None),
         (RandomShuffling(interval=8, sub_patch_grid=2, **BOTH), None),
         (RandomShuffling(sub_patch_grid=4, **BOTH), None),
         (RandomShuffling(sub_patch_grid=4, shuffle_tones=True), "classification"),

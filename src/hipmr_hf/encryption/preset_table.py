@@ -39,7 +39,7 @@ PRESETS: dict[str, Preset] = {
         "few neighbours can be found; the palette stays, and links pictures",
         "rs",
         {"sub_patch_grid": 2, **_APART},
-        interval=1 / 4,
+        interval=1 / 2,
     ),
     "dense": Preset(
         "pictures with boxes or masks, whose patches keep their places",

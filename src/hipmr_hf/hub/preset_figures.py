@@ -148,7 +148,7 @@ def preset_that_leaves_less(encryption: Encryption) -> str | None:
     """Name the preset for the same use that leaves an attacker less; None if the settings are as strong.
 
     As strong are those that turn patches, take their tones away or deal them out, and, where patches are
-    shuffled, also mix them and lose a quarter of their width between them, or mix with a grid of 4.
+    shuffled, also mix them and lose half of their width between them, or mix with a grid of 4.
 
     Example:
         >>> from hipmr_hf import MixingUp, RandomShuffling
@@ -160,7 +160,7 @@ def preset_that_leaves_less(encryption: Encryption) -> str | None:
     shuffled = encryption.strategy == "rs"
     strong = encryption.sub_patch_symmetries and (encryption.shuffle_tones or encryption.patch_normalization)
     if shuffled:
-        apart = encryption.sub_patch_grid > 1 and 4 * encryption.interval >= encryption.patch_size
+        apart = encryption.sub_patch_grid > 1 and 2 * encryption.interval >= encryption.patch_size
         strong = strong and (apart or encryption.sub_patch_grid >= 4)
     if strong:
         return None
