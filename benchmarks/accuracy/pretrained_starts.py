@@ -12,12 +12,14 @@ from benchmarks.accuracy.pretrained_data import public_file
 from benchmarks.harness.pages import ROOT
 from hipmr_hf import Encryption, RandomShuffling
 from hipmr_hf.adaptation.refit import refit_patch_embedding
+from hipmr_hf.encryption.preset_table import PRESETS
 from hipmr_hf.models import PEViTForImageClassification, PEViTImageProcessorPil
 from hipmr_hf.models.convert_transformers import load_pevit_from_transformers
 
 SIDE = 64
-PRESET = "preset classification"
-SETTINGS = ("plain", "RS", PRESET)
+PRESET, QUARTER = "preset classification", "quarter interval"
+"""The preset, which loses half of each patch's width, and the same with the quarter that it lost at first."""
+SETTINGS = ("plain", "RS", QUARTER, PRESET)
 WEIGHTS = ("random", "converted", "adapted")
 Model = tuple[PEViTForImageClassification, PEViTImageProcessorPil]
 _FITTED_ON = 1000  # public pictures that a new embedding is fitted on
@@ -34,12 +36,12 @@ def encryption_of(name: str, patch: int) -> Encryption | None:
     """
     if name == "plain":
         return None
-    knobs = Encryption.from_preset("classification", image_size=SIDE).to_dict() if name == PRESET else {}
-    kept = ("sub_patch_grid", "sub_patch_symmetries", "shuffle_tones")
-    interval = patch * knobs["interval"] // knobs["patch_size"] if knobs else 0
-    return RandomShuffling(
-        image_size=SIDE, patch_size=patch, interval=interval, **{one: knobs[one] for one in kept if knobs}
-    )
+    size = {"image_size": SIDE, "patch_size": patch}
+    if name == "RS":
+        return RandomShuffling(**size)
+    preset = PRESETS["classification"]
+    interval = patch // 4 if name == QUARTER else round(preset.interval * patch)
+    return RandomShuffling(**size, interval=interval, **preset.knobs)
 
 
 def build(args: argparse.Namespace, name: str, weights: str, public: list[np.ndarray]) -> tuple[Model, dict]:
