@@ -63,20 +63,7 @@ def train(args: argparse.Namespace, name: str, seed: int) -> dict:
     images = 1437 * (0.9 if args.validation else 1)
     options = eurosat.options_of(setting, seed, args, images) | {"turns": "none"}
     metrics, history = trainings.run_example("run_image_classification.py", options, args.extra)
-    return {
-        "setting": name,
-        "encryption": None if encryption is None else encryption.to_dict(),
-        "patch_embedding": embedding,
-        "seed": seed,
-        "epochs": args.epochs,
-        "learning_rate": args.learning_rate,
-        "extra": args.extra,
-        "evaluated_on": "validation" if args.validation else "test",
-        "accuracy": metrics["eval_accuracy"],
-        "train_seconds": metrics["train_runtime"],
-        "num_parameters": metrics["num_parameters"],
-        "curve": trainings.curve(history, "eval_accuracy"),
-    }
+    return presets.result_of(args, name, setting, seed, metrics, history)
 
 
 def rendered(results: list[dict]) -> str:

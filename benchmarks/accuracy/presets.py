@@ -88,6 +88,13 @@ def train(args: argparse.Namespace, name: str, seed: int) -> dict:
         LIKE_PLAIN.save_pretrained(args.output_dir / "data" / setting.data)
     options = options_of(setting, seed, args)
     metrics, history = trainings.run_example("run_image_classification.py", options, args.extra)
+    return result_of(args, name, setting, seed, metrics, history)
+
+
+def result_of(
+    args: argparse.Namespace, name: str, setting: Setting, seed: int, metrics: dict, history: list[dict]
+) -> dict:
+    """What is stored of one training, under the name of its row."""
     return {
         "setting": name,
         "encryption": None if setting.encryption is None else setting.encryption.to_dict(),

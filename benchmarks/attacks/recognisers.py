@@ -44,8 +44,8 @@ from hipmr_hf.recognisers.words import WordReader
 COMMAND = "python benchmarks/attacks/recognisers.py"
 ATTACKED, KNOWN = 7, (0, 1, 2)
 """Which picture of each person is under attack, and which ones the attacker holds plain."""
-FACES, PAGES, SCENES = 20, 8, 16
-SOLVED = {"faces": 8, "words": 4, "scenes": 8}
+FACES, PAGES, SCENES = 20, 8, 24
+SOLVED = {"faces": 8, "words": 4, "scenes": 24}
 """Pictures that attackers put together."""
 FITTED_ON, TREES = 8, 50
 """Pages, portraits and photographs, so many of each, that pair scores are fitted on."""

@@ -35,7 +35,7 @@ _APART = {"sub_patch_symmetries": True, "shuffle_tones": True}
 
 PRESETS: dict[str, Preset] = {
     "classification": Preset(
-        "pictures to classify",
+        "pictures to classify, where colours tell more than shapes",
         "few neighbours can be found; the palette stays, and links pictures",
         "rs",
         {"sub_patch_grid": 2, **_APART},
