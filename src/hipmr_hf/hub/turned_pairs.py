@@ -76,7 +76,7 @@ def pairs_put_together(encryption: Encryption) -> tuple[float, bool]:
     Example:
         >>> from hipmr_hf import Encryption, RandomShuffling
         >>> pairs_put_together(Encryption.from_preset("classification"))
-        (0.06, True)
+        (0.03, True)
         >>> pairs_put_together(RandomShuffling(sub_patch_grid=2, interval=2))
         (0.33, False)
     """
