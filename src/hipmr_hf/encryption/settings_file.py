@@ -155,7 +155,7 @@ class SettingsFile:
             >>> from hipmr_hf import Encryption
             >>> preset = Encryption.from_preset("classification", image_size=64)
             >>> preset.patch_size, preset.interval, preset.sub_patch_grid, preset.shuffle_tones
-            (8, 2, 2, True)
+            (8, 4, 2, True)
             >>> Encryption.from_preset("dense").encrypted_size
             (112, 112)
         """
