@@ -94,7 +94,7 @@ def test_the_way_of_readme_leads_from_pictures_to_a_prediction_without_the_hub(p
     again = load_dataset(str(place / "again"), cache_dir=str(place / "cache"))["train"]
     assert len(again) == 40 and again[0]["image"].size == (96, 96)
     with PIL.Image.open(place / "sent.png") as sent:
-        assert sent.size == (36, 36)  # 12x12 patches of 8 pixels, of which 2 are lost and the rest is mixed
+        assert sent.size == (24, 24)  # 12x12 patches of 8 pixels, of which 4 are lost and the rest is mixed
     for folder in ("encrypted", "locked", "pevit"):
         files = [path for path in (place / folder).rglob("*") if path.is_file()]
         assert files and not any(b"john_doe" in path.read_bytes() for path in files)
