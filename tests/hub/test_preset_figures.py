@@ -76,6 +76,7 @@ def test_a_card_names_a_preset_that_is_strong():
         (RandomShuffling(), "classification"),
         (RandomShuffling(sub_patch_grid=2, **BOTH), "classification"),
         (RandomShuffling(interval=8, **BOTH), "classification"),
+        (RandomShuffling(interval=2, sub_patch_grid=2, **APART), "classification"),
         (RandomShuffling(interval=4, sub_patch_grid=2, **APART), "classification"),
         (RandomShuffling(interval=8, sub_patch_grid=2, **APART), None),
         (RandomShuffling(interval=8, sub_patch_grid=2, **BOTH), None),
