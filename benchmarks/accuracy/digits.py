@@ -3,9 +3,9 @@
     python benchmarks/accuracy/digits.py --seeds 0 1 2
 
 The grey digits of the quick start, 32x32 pixels in patches of 8, 80 % to train on, by the models of
-`presets.py`, with one size and budget for every row and no turns, which would make a 9 of a 6. What tells
-satellite tiles and blood cells apart are colours for the most part, which stay public where tones are dealt
-out; digits are told apart by where strokes lie and which way they go. No data is needed. `--validation`
+`presets.py`, with one size and budget for every row and no turns, which would make a 9 of a 6. Satellite
+tiles and blood cells have colours, which stay public where tones are dealt out; digits are told apart by
+where strokes lie and which way they go. No data is needed. `--validation`
 evaluates on a tenth of the training digits. Results go to `benchmarks/results/digits_accuracy.json` as they
 come, and the table to docs/results.md.
 """
@@ -60,7 +60,7 @@ def train(args: argparse.Namespace, name: str, seed: int) -> dict:
     embedding = "linear" if encryption is None else fitting_embedding(encryption)
     setting = presets.row(name, encryption, embedding)
     prepare_data(name, args.output_dir / "data" / setting.data)
-    images = 1437 * (0.9 if args.validation else 1)
+    images = len(digits()["train"]) * (0.9 if args.validation else 1)
     options = eurosat.options_of(setting, seed, args, images) | {"turns": "none"}
     metrics, history = trainings.run_example("run_image_classification.py", options, args.extra)
     return presets.result_of(args, name, setting, seed, metrics, history)

@@ -44,6 +44,7 @@ LIKE_PLAIN = mixing(image_size=128, patch_size=16)
 
 
 def row(name: str, encryption: Encryption | None, patch_embedding: str) -> Setting:
+    """Make a row of a PEViT with this patch embedding, with positions where patches keep their places."""
     positions = "none" if encryption is not None and encryption.strategy == "rs" else "absolute"
     data = "".join(letter if letter.isalnum() else "_" for letter in name)
     arguments = {"patch_embedding": patch_embedding, "position_encoding": positions}
