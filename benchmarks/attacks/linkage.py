@@ -13,8 +13,8 @@
 
 But for people nothing is learned. Images are compared by the multiset of their patches' colours; those of
 mixing-up, whose patches keep their places, also as thumbnails, and the better of both counts. "Plain" is the
-better of both on plain images. Writes `benchmarks/results/linkage.json` and `docs/linkage.md`.
-About 5 CPU minutes.
+better of both on plain images. Writes `benchmarks/results/linkage.json` and `docs/linkage.md`; `--only` links
+under some of the settings anew and keeps what else is stored. About 5 CPU minutes.
 """
 
 import argparse
@@ -54,19 +54,28 @@ def settings_for(side: int) -> dict[str, Encryption]:
     """The settings that are compared: patches of 16 for 224x224 images, of 8 for 64x64 tiles."""
     patch = 16 if side == SIDE else 8
     common = {"image_size": side, "patch_size": patch}
+    turned = {"sub_patch_symmetries": True}
     return {
         "RS": RandomShuffling(**common),
+        "RS, symmetries": RandomShuffling(**common, **turned),
         "RS, interval of a quarter patch": RandomShuffling(**common, interval=patch // 4),
         "RS, drop .5": RandomShuffling(**common, drop_ratio=0.5),
         "RS+MI": RandomShuffling(**common, sub_patch_grid=2),
         "RS+MI, symmetries, normalization": RandomShuffling(**common, **HARDENED),
+        "RS+MI, grid 4, symmetries, normalization": RandomShuffling(
+            **common, **HARDENED | {"sub_patch_grid": 4}
+        ),
+        "RS+MI, interval of half a patch, symmetries, tones apart": RandomShuffling(
+            **common, **turned, sub_patch_grid=2, interval=patch // 2, shuffle_tones=True
+        ),
         "MI": MixingUp(**common),
         "MI, symmetries, normalization": MixingUp(**common, **HARDENED),
+        "MI, symmetries, tones apart": MixingUp(**common, **turned, shuffle_tones=True),
     }
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__, results=MARK, report="render docs/linkage.md")
+    parser = script_parser(__doc__, results=MARK, only="names of settings", report="render docs/linkage.md")
     parser.add_argument("--queries", type=int, default=300, help="EuroSAT tiles whose class is asked for")
     parser.add_argument("--gallery", type=int, default=1000, help="EuroSAT tiles of known class")
     parser.add_argument("--people", action="store_true", help="only people, those that are not stored")
@@ -116,8 +125,8 @@ def compare(
     gallery: np.ndarray,
     asked: np.ndarray,
     known: np.ndarray,
-    settings: dict[str, Encryption] | None = None,
-) -> list:
+    only: list[str] | None = None,
+) -> list[dict]:
     """Link queries to the gallery under every setting, both encrypted, and both plain: a record each."""
 
     def record(name: str, *distances: np.ndarray) -> dict:
@@ -128,13 +137,13 @@ def compare(
         return about | {"top1": best["top1"], "top5": best["top5"], "chance": chance["top1"]}
 
     records = []
-    usual = settings_for(queries.shape[1])
-    settings = usual if settings is None else settings
-    records.append(
+    settings = settings_for(queries.shape[1])
+    if not only:
         # A lossless shuffling keeps every patch, so to a multiset it is the plain image.
-        record("plain", by_thumbnail(queries, gallery), by_patches(queries, gallery, usual["RS"]))
-    )
-    for name, encryption in settings.items():
+        plain = by_thumbnail(queries, gallery), by_patches(queries, gallery, settings["RS"])
+        records.append(record("plain", *plain))
+    for name in only or settings:
+        encryption = settings[name]
         started = time.process_time()
         sides = encryption.encrypt_batch(queries), encryption.encrypt_batch(gallery)
         distances = [by_patches(*sides, encryption)]
@@ -167,29 +176,45 @@ def share_a_permutation(tiles: np.ndarray) -> list[dict]:
     return records
 
 
-def compare_scenes(
-    data_dir: Path, overlap: float, settings: dict[str, Encryption] | None = None
-) -> list[dict]:
+def compare_scenes(data_dir: Path, overlap: float, only: list[str] | None) -> list[dict]:
     """Link two crops of each of Kodak's photographs that overlap by this share."""
     pairs = [two_crops(photo, overlap) for photo in collection(data_dir, "photos_kodak")]
     first, second = (np.stack(side) for side in zip(*pairs, strict=True))
     numbers = np.arange(len(first))
-    return compare(f"same scene, overlap {overlap:g}", first, second, numbers, numbers, settings)
+    return compare(f"same scene, overlap {overlap:g}", first, second, numbers, numbers, only)
 
 
-def measure(args: argparse.Namespace) -> dict:
+def link_all(args: argparse.Namespace) -> list[dict]:
+    """Link pictures, scenes and classes, under every setting or those of `--only`."""
     photos = collection(args.data_dir, "photos_kodak", "photos_skimage", "coco128_free_train", smallest=SIDE)
     prepare = settings_for(SIDE)["RS"].prepare
     plain = np.stack([prepare(np.asarray(photo)) for photo in photos])
     numbers = np.arange(len(plain))
-    records = compare("same picture", plain, plain, numbers, numbers)
+    records = compare("same picture", plain, plain, numbers, numbers, args.only)
     for overlap in (0.5, 0.0):
-        records += compare_scenes(args.data_dir, overlap)
+        records += compare_scenes(args.data_dir, overlap, args.only)
     queries, asked = eurosat(args.data_dir, "test_1500", args.queries)
     gallery, known = eurosat(args.data_dir, "train_6k", args.gallery)
-    records += compare("same class", queries, gallery, asked, known)
-    shared = share_a_permutation(gallery)
-    return {"linked": records, "shared_permutation": shared, "people": list(link_people(args.data_dir))[-1]}
+    return records + compare("same class", queries, gallery, asked, known, args.only)
+
+
+def merged(stored: list[dict], fresh: list[dict]) -> list[dict]:
+    """Put fresh records in the place of stored ones of the same name, in the order of the settings."""
+    records = {(one["task"], one["setting"]): one for one in [*stored, *fresh]}
+    tasks = list(dict.fromkeys(task for task, _ in records))
+    names = ["plain", *settings_for(SIDE)]
+    return sorted(records.values(), key=lambda one: (tasks.index(one["task"]), names.index(one["setting"])))
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """Measure everything."""
+    tiles, _ = eurosat(args.data_dir, "train_6k", args.gallery)
+    shared = share_a_permutation(tiles)
+    return {
+        "linked": link_all(args),
+        "shared_permutation": shared,
+        "people": list(link_people(args.data_dir))[-1],
+    }
 
 
 def main() -> None:
@@ -198,6 +223,9 @@ def main() -> None:
         stored = load_results(args.results)
         for records in link_people(args.data_dir, stored.get("people", [])):
             save_results(args.results, stored | {"people": records})
+    elif args.only:
+        stored = load_results(args.results)
+        save_results(args.results, stored | {"linked": merged(stored["linked"], link_all(args))})
     elif not args.report:
         command = f"python benchmarks/attacks/linkage.py --queries {args.queries} --gallery {args.gallery}"
         save_results(args.results, {"command": command} | measure(args))

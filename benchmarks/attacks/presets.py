@@ -1,17 +1,14 @@
 """What is left to an attacker under each preset, how far its pictures can be linked, and what it costs.
 
-    python benchmarks/attacks/presets.py --data_dir ../shared/data
+    python benchmarks/attacks/presets.py
 
-Measures who can be linked under each preset, as `linkage.py` does (two crops of one of Kodak's photographs,
-side by side; nothing is learned), and stores it as `benchmarks/results/presets.json`. Then collects
-what other benchmarks have stored: attackers that turn pieces (`turned.json`), decoders of mixed pictures
-(`trained_attacks.json`), people linked (`linkage.json`), faces, words and scenes recognised
-(`recognisers.json`) and accuracy (`presets_accuracy.json`). All of it goes to
-`src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and into docs/settings.md. `--report`
-only collects. What is not stored is told as not measured.
+Collects what other benchmarks have stored: attackers that turn pieces (`turned.json`), decoders of mixed
+pictures (`trained_attacks.json`), scenes and people linked (`linkage.json`), faces, words and scenes
+recognised (`recognisers.json`) and accuracy (`presets_accuracy.json`). All of it goes to
+`src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and into docs/settings.md. What is not
+stored is told as not measured.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -21,12 +18,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.accuracy.presets import MARK as ACCURACY
-from benchmarks.attacks.linkage import compare_scenes
 from benchmarks.attacks.linkage_table import MARK as LINKED
 from benchmarks.attacks.recognisers_table import MARK as RECOGNISED
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
-from benchmarks.harness.results_file import load_results, save_results, stored
+from benchmarks.harness.results_file import load_results, stored
 from benchmarks.harness.tables import mean_and_deviation, table
 from hipmr_hf import Encryption
 from hipmr_hf.commands.presets import flags
@@ -37,7 +33,7 @@ from hipmr_hf.training.patch_embedding import fitting_embedding
 
 MARK = "presets"
 COMMAND = "python benchmarks/attacks/presets.py"
-OVERLAP = 0.0
+LINKED_TASK = "same scene, overlap 0"
 PEOPLES_TERMS = {"faces": "faces_identified", "words": "words_read", "scenes": "scene_retrieved"}
 TURNED_ROWS = {
     "RS+MI, interval 8, symmetries, tones apart": "classification",
@@ -47,15 +43,19 @@ TURNED_ROWS = {
 }
 """Rows of `turned.json`, of 224 pixels and patches of 16, by the preset that they are."""
 
+LINKED_ROWS = {
+    "RS+MI, interval of half a patch, symmetries, tones apart": "classification",
+    "MI, symmetries, tones apart": "dense",
+    "RS+MI, grid 4, symmetries, normalization": "strongest",
+    "RS, symmetries": "reversible",
+    "RS": "paper-rs",
+    "MI": "paper-mi",
+}
+"""Rows of `linkage.json`."""
 SOLVED_ROWS = {"paper-rs": "RS, patch 16"}
 """Rows of `jigsaw_attack.json`."""
 DRAWN_ROWS = {"decoder: MI, symmetries, tones apart": "dense", "decoder: MI": "paper-mi"}
 """Experiments of `trained_attacks.json`, on pictures whose patches keep their places."""
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__, results=MARK, report="collect what is stored")
-    return parser.parse_args()
 
 
 def share(value: float) -> str:
@@ -71,18 +71,19 @@ def share(value: float) -> str:
 
 def linked(results: dict) -> dict[str, dict]:
     """Each preset's figure of linkage."""
-    records = {record["setting"]: record for record in results.get("linked", [])}
+    linked_here = [one for one in results.get("linked", []) if one["task"] == LINKED_TASK]
+    records = {record["setting"]: record for record in linked_here}
     plain = records.get("plain")
     return {
-        name: {
-            "value": record["top1"],
+        preset: {
+            "value": (record := records[row])["top1"],
             "said": share(record["top1"]),
             "beside": f"plain {share(plain['top1'])}, chance {record['chance']:.3f}".replace(" 0.", " ."),
             "measured_on": f"{record['queries']} photographs of 224 pixels",
-            "command": COMMAND,
+            "command": "python benchmarks/attacks/linkage.py",
         }
-        for name, record in records.items()
-        if name in PRESETS
+        for row, preset in LINKED_ROWS.items()
+        if row in records
     }
 
 
@@ -243,8 +244,9 @@ def accuracies(runs: list[dict]) -> dict[str, dict]:
     }
 
 
-def collected(results: dict) -> dict[str, dict[str, dict]]:
+def collected() -> dict[str, dict[str, dict]]:
     """Every figure of every preset that is stored."""
+    links = load_results(stored(LINKED))
     turning = load_results(stored("turned"))
     recognised = load_results(stored(RECOGNISED))
     measures = {
@@ -254,8 +256,8 @@ def collected(results: dict) -> dict[str, dict[str, dict]]:
         ),
         "partner": turned(turning, "partner"),
         "drawn": drawn(load_results(stored("trained_attacks"))),
-        "linked": linked(results),
-        "person": person(load_results(stored(LINKED))),
+        "linked": linked(links),
+        "person": person(links),
         **{name: most_recognised(recognised, measure) for name, measure in PEOPLES_TERMS.items()},
         "accuracy": accuracies(load_results(stored(ACCURACY)) or []),
     }
@@ -286,15 +288,10 @@ def _cell(name: str, measure: str, figure: dict | None) -> str:
 
 
 def main() -> None:
-    args = parse_arguments()
-    if not args.report:
-        settings = {name: Encryption.from_preset(name) for name in PRESETS}
-        records = compare_scenes(args.data_dir, OVERLAP, settings)
-        save_results(args.results, {"command": COMMAND, "linked": records})
-    figures = collected(load_results(args.results))
-    if args.results == stored(MARK):
-        write_whole(PLACE, json.dumps({"command": COMMAND, "presets": figures}, indent=1) + "\n")
-    publish(MARK, rendered(figures), args.results)
+    script_parser(__doc__).parse_args()
+    figures = collected()
+    write_whole(PLACE, json.dumps({"command": COMMAND, "presets": figures}, indent=1) + "\n")
+    publish(MARK, rendered(figures), stored(MARK))
 
 
 if __name__ == "__main__":

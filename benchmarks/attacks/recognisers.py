@@ -4,8 +4,8 @@
 
 The recognisers of the extra `recognisers` look at plain pictures, at encrypted ones as they are, and at what
 attackers make of them: the jigsaw solver, pair scores that turns do not change and the solver that turns
-whole pieces (both fitted for each preset on other pages, portraits and photographs), and the inversion of
-the paper's mixing-up.
+whole pieces (both fitted for each preset on other pages, portraits and photographs), the inversion of the
+paper's mixing-up, and a decoder of what is mixed up, trained on such other pictures.
 
 - faces: portraits, 160 pixels wide in 224, of 20 people; found, and identified among 40 people, of whom the
   attacker holds three other plain pictures each. Figures only; no portrait is shown.
@@ -49,6 +49,8 @@ SOLVED = {"faces": 8, "words": 4, "scenes": 24}
 """Pictures that attackers put together."""
 FITTED_ON, TREES = 8, 50
 """Pages, portraits and photographs, so many of each, that pair scores are fitted on."""
+DECODER_SECONDS = 300.0
+"""Of a processor, in which a decoder is trained for each preset."""
 Pictures = list[np.ndarray]
 
 
@@ -136,6 +138,19 @@ def inverted(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | 
     return [invert_mixing(image, encryption, steps=60).reconstruction for image in images]
 
 
+def decoded(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
+    from hipmr_hf.attacks.mixing.decoder import train_mixing_decoder
+    from hipmr_hf.attacks.trained.training_crops import TrainingCrops
+
+    if encryption.strategy == "rs":
+        return None
+    key = (train_mixing_decoder.__name__, encryption)
+    if key not in _FITTED:
+        learned = TrainingCrops(sets.to_fit_on(), plain[0].shape[:2], seed=0)
+        _FITTED[key] = train_mixing_decoder(encryption, learned, cpu_seconds=DECODER_SECONDS)
+    return [_FITTED[key](image).reconstruction for image in as_it_is(encryption, plain, sets)]
+
+
 _FITTED: dict[tuple[str, Encryption], Any] = {}
 
 
@@ -170,6 +185,7 @@ SOURCES: dict[str, Callable[[Encryption, Pictures, Sets], Pictures | None]] = {
     "as it is": as_it_is,
     "jigsaw solver": solved,
     "inversion": inverted,
+    "decoder": decoded,
     "turned pieces": turned,
     "whole turned pieces": whole,
 }

@@ -1,14 +1,16 @@
-"""What rounding gives away of tones that were dealt out: which texture had which tone.
+"""How many tones that were dealt out are dealt back: which texture had which tone.
 
     python benchmarks/attacks/tones_comb.py --data_dir ../shared/data
 
 Pixels are whole numbers. `shuffle_tones` stretches those of a patch by a factor and rounds them, so the
 levels of a texture stand apart like the teeth of a comb, and the spacing tells the contrast that the patch
 had before. The attacker lays each of a picture's tones on each texture and asks how near to whole numbers
-(RS), or to whole sums of sub-patches (RS+MI), the pixels come. Nothing is learned. A tone counts as found if
-it is the texture's own: the likeliest for each texture, or the likeliest assignment of all tones.
+(RS), or to whole sums of sub-patches (RS+MI), the pixels come. Nothing is learned. A second attacker learns
+on other photographs which tones go with which textures (`tones_learned.py`), and a third adds up the odds of
+both. A tone counts as found if it is the texture's own: the likeliest for each texture, or the likeliest
+assignment of all tones.
 
-Writes `benchmarks/results/tones_comb.json` and its table of `docs/attacks.md`. Less than a CPU minute.
+Writes `benchmarks/results/tones_comb.json` and its table of `docs/attacks.md`. About two CPU minutes.
 """
 
 import sys
@@ -16,15 +18,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.attacks import tones_learned
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
-from benchmarks.harness.photographs import divide
+from benchmarks.harness.photographs import divide, random_crop
 from benchmarks.harness.results_file import load_results, save_part
-from benchmarks.harness.settings import MIXED, shuffling
+from benchmarks.harness.settings import MIXED, SIDE, shuffling
 from benchmarks.harness.tables import standard_error, table
 from hipmr_hf import RandomShuffling
 from hipmr_hf.attacks.base import split_mosaic
@@ -43,6 +47,14 @@ SETTINGS = {
         shuffle_tones=True, interval=8, **MIXED, **TURNED
     ),
 }
+FOUND = {
+    "top1": "likeliest tone by rounding",
+    "assigned": "rounding, assigned",
+    "learned": "learned, assigned",
+    "both": "both, assigned",
+}
+CROPS = 2
+"""Of each photograph that is learned from."""
 WIDEST_NOISE = 0.45
 """Half-width of the rounding noise, in teeth, from which a tooth can no longer be told from its gap."""
 FLOOR = 0.05
@@ -86,41 +98,62 @@ def log_odds(patches: np.ndarray, count: int) -> np.ndarray:
     return odds
 
 
-def attack(encryption: RandomShuffling, photo: np.ndarray) -> dict[str, float]:
+def learn(encryption: RandomShuffling, photos: list[np.ndarray]) -> tones_learned.Regression:
+    """Fit a regression on crops of photographs that are not attacked."""
+    rng, pictures = np.random.default_rng(0), []
+    for photo in photos * CROPS:
+        mosaic, own = encrypt(encryption, random_crop(Image.fromarray(photo), SIDE, rng))
+        pictures.append((split_mosaic(mosaic, encryption.encrypted_patch_size), own))
+    return tones_learned.fit(pictures)
+
+
+def attack(
+    encryption: RandomShuffling, photo: np.ndarray, regression: tones_learned.Regression | None = None
+) -> dict[str, float]:
     """Encrypt a photograph and deal its tones back: shares of the textures that get their own."""
     mosaic, own = encrypt(encryption, encryption.prepare(photo))
-    started = time.process_time()
-    odds = log_odds(split_mosaic(mosaic, encryption.encrypted_patch_size), encryption.sub_patch_grid**2)
-    likeliest, assigned = odds.argmax(axis=1), linear_sum_assignment(-odds)[1]
-    return {
-        "top1": float(np.mean(likeliest == own)),
-        "assigned": float(np.mean(assigned == own)),
-        "chance": 1 / len(own),
-        "cpu_seconds": round(time.process_time() - started, 2),
-    }
+    patches, started = split_mosaic(mosaic, encryption.encrypted_patch_size), time.process_time()
+    odds = log_odds(patches, encryption.sub_patch_grid**2)
+    found = {"top1": odds.argmax(axis=1), "assigned": linear_sum_assignment(-odds)[1]}
+    if regression is not None:
+        learned = tones_learned.log_odds(patches, regression)
+        found["learned"] = linear_sum_assignment(-learned)[1]
+        found["both"] = linear_sum_assignment(-(odds + learned))[1]
+    shares = {name: float(np.mean(own == one)) for name, one in found.items()}
+    return {**shares, "chance": 1 / len(own), "cpu_seconds": round(time.process_time() - started, 2)}
 
 
 def rendered(settings: dict[str, list[dict]]) -> str:
     """Table of the shares found, ± standard error over photographs."""
     rows = []
     for name, runs in settings.items():
-        found = [[run[key] for run in runs] for key in ("top1", "assigned")]
+        found = [[run[key] for run in runs] for key in FOUND]
         shares = [f"{np.mean(one):.3f} ± {standard_error(one):.3f}" for one in found]
         seconds = np.mean([run["cpu_seconds"] for run in runs])
         rows.append([name, len(runs), *shares, f"{runs[0]['chance']:.3f}", f"{seconds:.1f}"])
-    return table(["setting", "n", "likeliest tone", "assigned", "chance", "CPU s"], rows)
+    return table(["setting", "n", *FOUND.values(), "chance", "CPU s"], rows)
 
 
 def main() -> None:
-    parser = script_parser(__doc__, results=MARK, report="render docs/attacks.md")
+    parser = script_parser(__doc__, results=MARK, only="names of settings", report="render docs/attacks.md")
     args = parser.parse_args()
     if not args.report:
-        attacked, _ = divide(args.data_dir)
-        measured = {
-            name: [{"image": number} | attack(encryption, photo) for number, photo in attacked.items()]
-            for name, encryption in SETTINGS.items()
-        }
-        save_part(args.results, "settings", measured, command="python benchmarks/attacks/tones_comb.py")
+        attacked, others = divide(args.data_dir, "photos_skimage", "coco128_free_train", smallest=SIDE)
+        stored_before = load_results(args.results).get("settings", {})
+        measured = {name: stored_before[name] for name in SETTINGS if name in stored_before}
+        for name in args.only or SETTINGS:
+            regression = learn(SETTINGS[name], others)
+            measured[name] = [
+                {"image": number} | attack(SETTINGS[name], photo, regression)
+                for number, photo in attacked.items()
+            ]
+            print(
+                name,
+                {key: round(np.mean([run[key] for run in measured[name]]), 3) for key in FOUND},
+                flush=True,
+            )
+        ordered = {name: measured[name] for name in SETTINGS if name in measured}
+        save_part(args.results, "settings", ordered, command="python benchmarks/attacks/tones_comb.py")
     publish(MARK, rendered(load_results(args.results, "settings")), args.results)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 from sklearn.datasets import load_sample_image
 
-from benchmarks.attacks import tones_comb
+from benchmarks.attacks import tones_comb, tones_learned
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import load_results, stored
 from benchmarks.harness.settings import MIXED, shuffling
@@ -50,3 +50,31 @@ def test_the_page_shows_what_was_measured():
     measured = load_results(stored(tones_comb.MARK), "settings")
     assert set(measured) == set(tones_comb.SETTINGS)
     assert pages.told(tones_comb.MARK) == tones_comb.rendered(measured)
+
+
+PATCHES = 16
+
+
+def finer_where_brighter(rng: np.random.Generator, *, coupled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Patches of noise, finer the brighter they were, or not, with tones dealt out; who has whose tone."""
+    fineness, order = rng.permutation(PATCHES) / PATCHES, rng.permutation(PATCHES)
+    brightness = fineness if coupled else rng.permutation(fineness)
+    noise = rng.normal(size=(PATCHES, 16, 16, 3))
+    share = fineness[:, None, None, None]
+    texture = share * noise + (1 - share) * np.cumsum(noise, axis=1) / 2
+    texture = (texture - texture.mean((1, 2), keepdims=True)) / texture.std((1, 2), keepdims=True)
+    dealt = 60 + 120 * brightness[order][:, None, None, None] + 12 * texture
+    return np.rint(dealt).clip(0, 255).astype(np.uint8), np.argsort(order)
+
+
+@pytest.mark.parametrize("coupled", [True, False])
+def test_what_is_learned_deals_tones_back_only_where_textures_tell_of_them(coupled):
+    rng = np.random.default_rng(0)
+    regression = tones_learned.fit([finer_where_brighter(rng, coupled=coupled) for _ in range(40)])
+    found = []
+    for _ in range(20):
+        patches, own = finer_where_brighter(rng, coupled=coupled)
+        odds = tones_learned.log_odds(patches, regression)
+        found.append(np.mean(linear_sum_assignment(-odds)[1] == own))
+
+    assert np.mean(found) > 3 / PATCHES if coupled else np.mean(found) < 2 / PATCHES

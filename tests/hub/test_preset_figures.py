@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.attacks import presets
 from benchmarks.harness import pages
-from benchmarks.harness.results_file import load_results, stored
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.encryption.preset_table import PRESETS
 from hipmr_hf.hub import preset_figures
@@ -16,7 +15,7 @@ APART = {"sub_patch_symmetries": True, "shuffle_tones": True}
 
 
 def test_the_file_and_the_page_hold_what_is_stored():
-    figures = presets.collected(load_results(stored(presets.MARK)))
+    figures = presets.collected()
     told = json.loads(preset_figures.PLACE.read_text())
     assert told == {"command": presets.COMMAND, "presets": figures}
     assert pages.told(presets.MARK) == presets.rendered(figures)

@@ -8,9 +8,10 @@ keep the figures equal to the results of both. All are lower bounds of what leak
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..encryption.preset_table import PRESETS
+from ..recognisers.sizes import size_rule
 from .preset_figures import figures_of, preset_of, preset_that_leaves_less
 from .turned_pairs import pairs_put_together
 
@@ -30,24 +31,48 @@ NEIGHBOURS = {
 # The same for patches that were mixed, by normalization.
 MIXED_NEIGHBOURS = {False: 0.33, True: 0.13}
 NORMALIZED_NEIGHBOURS = 0.87
-# Share of encrypted crops whose other crop was found among those of 24 photographs, when both overlap by half
-# and when they do not overlap, by row of the benchmark; chance is .042.
-LINKED_CROPS = {
-    "plain": (1.00, 0.79),
-    "RS": (1.00, 0.79),
-    "RS, interval of a quarter patch": (1.00, 0.83),
-    "RS, drop .5": (1.00, 0.71),
-    "RS+MI": (1.00, 0.75),
-    "RS+MI, symmetries, normalization": (0.96, 0.42),
-    "MI": (1.00, 0.75),
-    "MI, symmetries, normalization": (0.92, 0.50),
-}
 CANDIDATES = 62
-"""Photographs that were all found among as many candidates, whatever the settings."""
+
+
+class Linked(NamedTuple):
+    """What was linked by the colours of patches alone.
+
+    Attributes:
+        photographs: found among `CANDIDATES`, of as many.
+        half: share of crops whose other crop, which overlaps by half, was found among 24 photographs'.
+        apart: the same where they do not overlap; chance is .042.
+    """
+
+    photographs: int
+    half: float
+    apart: float
+
+
+LINKED = {
+    "plain": Linked(62, 1.00, 0.79),
+    "RS": Linked(62, 1.00, 0.79),
+    "RS, symmetries": Linked(62, 1.00, 0.79),
+    "RS, interval of a quarter patch": Linked(62, 1.00, 0.83),
+    "RS, drop .5": Linked(62, 1.00, 0.71),
+    "RS+MI": Linked(62, 1.00, 0.75),
+    "RS+MI, symmetries, normalization": Linked(62, 0.96, 0.42),
+    "RS+MI, grid 4, symmetries, normalization": Linked(61, 0.83, 0.50),
+    "RS+MI, interval of half a patch, symmetries, tones apart": Linked(62, 1.00, 0.79),
+    "MI": Linked(62, 1.00, 0.75),
+    "MI, symmetries, normalization": Linked(62, 0.92, 0.50),
+    "MI, symmetries, tones apart": Linked(62, 1.00, 0.71),
+}
+"""By row of the benchmark."""
+_PRESET_ROWS = {
+    "classification": "RS+MI, interval of half a patch, symmetries, tones apart",
+    "dense": "MI, symmetries, tones apart",
+    "strongest": "RS+MI, grid 4, symmetries, normalization",
+    "reversible": "RS, symmetries",
+}
 _ON_TONES = (
     "Tones (brightness, colour and contrast of a patch) are only dealt to other patches of the same picture. "
-    "The palette stays as it was: pictures can be linked by it, and what is told here about linking was "
-    "measured with all tones in place. Part of the tones can be dealt back to the textures that they fit."
+    "The palette stays as it was, and pictures can be linked by it. Part of the tones can be dealt back to "
+    "the textures that they fit."
 )
 
 
@@ -76,8 +101,8 @@ def what_is_not_protected(encryption: Encryption, *, keyed: bool = False, masks:
     said += [_ON_MASKS] if masks else []
     said += [
         _on_linkage(encryption),
-        f"Whoever holds a candidate photograph can confirm it: {CANDIDATES} of {CANDIDATES} were found by "
-        "the colours of their patches alone.",
+        _on_candidates(encryption),
+        _on_recognition(encryption),
         "All figures are lower bounds for 224 x 224 photographs with patches of 16 pixels; a better attacker "
         "recovers more, and aligned content (portraits, scans in one pose) is protected less.",
         "Labels and every other column are published as they are, and so is the number of images.",
@@ -183,12 +208,20 @@ def _on_thumbnails(encryption: Encryption) -> str:
 
 
 def _on_linkage(encryption: Encryption) -> str:
-    half, apart = (_share(found) for found in LINKED_CROPS[_linkage_row(encryption)])
-    plain_half, plain_apart = (_share(found) for found in LINKED_CROPS["plain"])
+    half, apart = (_share(found) for found in LINKED[_linkage_row(encryption)][1:])
+    plain_half, plain_apart = (_share(found) for found in LINKED["plain"][1:])
     return (
         "Pictures of one scene can be linked with nothing put in order: among crops of 24 photographs, "
         f"{half} were matched to another crop that overlaps by half, and {apart} to one beside it (chance "
         f".042, plain crops {plain_half} and {plain_apart}), without any learning. {_on_people(encryption)}"
+    )
+
+
+def _on_candidates(encryption: Encryption) -> str:
+    found = LINKED[_linkage_row(encryption)].photographs
+    return (
+        f"Whoever holds a candidate photograph can confirm it: {found} of {CANDIDATES} were found by the "
+        "colours of their patches alone."
     )
 
 
@@ -203,8 +236,28 @@ def _on_people(encryption: Encryption) -> str:
     )
 
 
+def _on_recognition(encryption: Encryption) -> str:
+    preset = preset_of(encryption)
+    figures = {} if preset is None else figures_of(preset)
+    found = [
+        f"{figures[name].said} of the {name} ({figures[name].beside})"
+        for name in ("faces", "words", "scenes")
+        if name in figures
+    ]
+    if not found:
+        told = "Whether faces, words and scenes are recognised was not measured for these settings"
+        return f"{told}; `hipmr audit` looks. {size_rule(encryption)}"
+    return (
+        f"Recognised at most, in encrypted pictures or in what attackers made of them: {', '.join(found)}. "
+        f"{size_rule(encryption)}"
+    )
+
+
 def _linkage_row(encryption: Encryption) -> str:
     """Name the row of the benchmark with settings like these, or with those next to them that hide more."""
+    preset = preset_of(encryption)
+    if preset in _PRESET_ROWS:
+        return _PRESET_ROWS[preset]
     mixed = "MI" if encryption.strategy == "mi" else "RS+MI"
     if encryption.patch_normalization:
         return f"{mixed}, symmetries, normalization"
