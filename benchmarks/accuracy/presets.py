@@ -4,8 +4,8 @@
 
 As `eurosat.py`, whose parts it is made of: one model size, budget and augmentation for every row. What
 differs is the encryption and the patch embedding, which is "invariant" for turned patches and tones apart,
-and stands beside "linear" on plain pictures and on RS as well, so that no row is flattered. Plain pictures
-are seen by the same PEViT, with absolute positions. Results go to `benchmarks/results/presets_accuracy.json`
+and stands beside "linear" and "nonlinear" on plain pictures, RS and MI as well, so that no row is flattered.
+Plain pictures are seen by the same PEViT, with absolute positions. Results go to `benchmarks/results/presets_accuracy.json`
 as they come, and the table to docs/results.md.
 """
 
@@ -73,6 +73,10 @@ SETTINGS = [
     row("RS interval 2, symmetries", _rs(**TURNED, interval=2), "invariant"),
     row("MI, symmetries, normalization", mixing(**SMALL, **BOTH), "invariant"),
     row("MI, symmetries", mixing(**SMALL, **TURNED), "invariant"),
+    row("plain", None, "nonlinear"),
+    row("RS", RS, "nonlinear"),
+    row("MI", mixing(**SMALL), "linear"),
+    row("MI", mixing(**SMALL), "invariant"),
 ]  # fmt: skip
 """Those that a preset takes first, so that a stopped run has what is asked for most."""
 
