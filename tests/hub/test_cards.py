@@ -92,7 +92,7 @@ Columns: `image` \(encrypted image\), `label` \(one of 3 classes\), `nonce` \(by
 
 ## What this does not protect
 
-(?:- [^\n#]+\n){8}
+(?:- [^\n#]+\n){9}
 ## Citation
 
 ```bibtex
@@ -145,7 +145,7 @@ run_image_classification\.py --dataset_name me/scans --do_train
 [^#]*
 ## What this does not protect
 
-(?:- [^\n#]+\n){7}
+(?:- [^\n#]+\n){8}
 ## Citation
 
 [^#]*<!-- hipmr-hf: end -->"""
