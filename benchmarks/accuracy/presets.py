@@ -5,8 +5,8 @@
 As `eurosat.py`, whose parts it is made of: one model size, budget and augmentation for every row. What
 differs is the encryption and the patch embedding, which is "invariant" for turned patches and tones apart,
 and stands beside "linear" and "nonlinear" on plain pictures, RS and MI as well, so that no row is flattered.
-Plain pictures are seen by the same PEViT, with absolute positions. Results go to `benchmarks/results/presets_accuracy.json`
-as they come, and the table to docs/results.md.
+Plain pictures are seen by the same PEViT, with absolute positions. Results go to
+`benchmarks/results/presets_accuracy.json` as they come, and the table to docs/results.md.
 """
 
 import argparse
