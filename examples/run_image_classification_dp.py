@@ -18,7 +18,7 @@ Privacy costs accuracy, least with many records: take large batches (`--expected
 and a checkpoint that was trained on public images (`--model_name_or_path`). Mixup and a teacher's logits are
 refused, for the guarantee would not hold. Evaluation needs a split of its own: a share that is held out by
 class depends on all records. Killed runs go on with `--resume` from the last `--checkpoint_every_epoch`; what
-was spent before counts. One process.
+was spent before counts. One process. A YAML file in first place gives defaults.
 """
 
 import dataclasses

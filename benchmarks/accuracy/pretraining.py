@@ -6,7 +6,7 @@ A PEViT (`PEViTForPreTraining`) first tells, on encrypted tiles and without a la
 from another tile, or, where patches keep their places, where each stands; then it learns the classes from a
 few labelled ones, beside one that starts from nothing, with the same number of steps for both. Writes
 `benchmarks/results/pretraining.json` as results come (a started table is gone on with), and the table in
-docs/results.md. Settings: the preset "classification", and mixing-up. About 11 minutes of one core.
+docs/results.md. Settings: the preset "classification", and mixing-up. About 10 minutes of one core.
 """
 
 import argparse

@@ -34,6 +34,8 @@ PAGES = {
     "settings_sweep": "docs/settings.md",
     "speed": "docs/speed.md",
     "images": "docs/scale.md",
+    "recipes": "examples/README.md",
+    "small-runs": "examples/README.md",
     "costs": "docs/scale.md",
     "costs-jpeg": "docs/scale.md",
     "cores": "docs/scale.md",

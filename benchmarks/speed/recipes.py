@@ -19,25 +19,31 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.harness.arguments import script_parser
-from benchmarks.harness.pages import ROOT
+from benchmarks.harness.pages import ROOT, tell
 from benchmarks.harness.results_file import stored
 from benchmarks.harness.tables import table
-from hipmr_hf import MixingUp, RandomShuffling
+from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.training.classification import build_pevit
 from hipmr_hf.training.detectors import build_peyolos
 from hipmr_hf.training.segmentation import build_segmenter
 
+MARK = "recipes"
 GPU = 100e12  # operations a second
-DIGITS = MixingUp(image_size=(96, 128), patch_size=8)
+DEFAULT, DENSE = (Encryption.from_preset(name) for name in ("classification", "dense"))
+TILES = Encryption.from_preset("classification", 64)
 # (encryption, images of the training split, classes, size of an encrypted image)
 DATA = {
     "outputs/imagenet_rs": (RandomShuffling(), 1_281_167, 1000, (224, 224)),
-    "outputs/imagenet_rs_turned": (RandomShuffling(sub_patch_grid=2), 1_281_167, 1000, (112, 112)),
+    "outputs/imagenet_classification": (DEFAULT, 1_281_167, 1000, DEFAULT.encrypted_size),
     "outputs/imagenet_mi": (MixingUp(image_size=224), 1_281_167, 1000, (112, 112)),
+    "outputs/imagenet_dense": (DENSE, 1_281_167, 1000, DENSE.encrypted_size),
     # most pictures are 480 x 640, and so become 800 x 1066, cut to whole patches and halved
     "outputs/coco_mi": (MixingUp(), 118_287, 80, (400, 528)),
-    "outputs/coco_mi_turned": (MixingUp(), 118_287, 80, (400, 528)),
-    "outputs/digits_masks_mi": (DIGITS, 1000, 2, (48, 64)),
+    "outputs/coco_dense": (Encryption.from_preset("dense", None), 118_287, 80, (400, 528)),
+    "outputs/digits_masks_mi": (Encryption.from_preset("dense", (96, 128)), 1000, 2, (48, 64)),
+    "outputs/digits_labels": (TILES, 1000, 1, TILES.encrypted_size),
+    "outputs/eurosat": (TILES, 6000, 10, TILES.encrypted_size),
+    "eurosat": (DEFAULT, 2000, 10, DEFAULT.encrypted_size),
 }
 
 
@@ -52,17 +58,31 @@ def operations(model: torch.nn.Module, size: tuple[int, int]) -> int:
 
 def build(recipe: dict) -> torch.nn.Module:
     """Build the model that the recipe's script builds."""
-    encryption, _, num_labels, size = DATA[recipe["dataset_name"]]
+    encryption, _, num_labels, size = DATA[data_of(recipe)]
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "patch_embedding")
     options = {name: recipe.get(name) for name in names} | {"num_labels": num_labels}
     options["size"] = recipe.get("model_size", "small")
     with torch.device("meta"):
-        if "masks" in recipe["dataset_name"]:
+        if "masks" in data_of(recipe):
             return build_segmenter(encryption, size, **options)[0]
-        if "coco" in recipe["dataset_name"]:
+        if "coco" in data_of(recipe):
             tokens = {name: recipe[name] for name in ("num_detection_tokens", "use_mid_position_embeddings")}
             return build_peyolos(encryption, size, **options, **tokens)[0]
-        return build_pevit(encryption, position_encoding=recipe["position_encoding"], **options)[0]
+        return build_pevit(encryption, position_encoding=recipe.get("position_encoding"), **options)[0]
+
+
+def data_of(recipe: dict) -> str:
+    """Name the encrypted pictures of a recipe, or the public ones that it adapts a backbone on."""
+    return recipe.get("dataset_name") or recipe["pictures"]
+
+
+def trained_on(recipe: dict) -> tuple[int, str]:
+    """Count the pictures of a recipe's steps, each as often as it is taken, and say so in words."""
+    if steps := recipe.get("max_train_steps"):
+        batch = recipe["per_device_train_batch_size"]
+        return steps * batch, f"{steps:,} steps of {batch} images"
+    images, epochs = DATA[data_of(recipe)][1], recipe["num_train_epochs"]
+    return images * epochs, f"{images:,} images, {epochs} epochs"
 
 
 def core_speed() -> float:
@@ -88,19 +108,25 @@ def hours(seconds: float) -> str:
     return f"≈ {seconds / 60:.0f} minutes" if seconds >= 90 else "a minute or less"
 
 
-def main() -> None:
-    script_parser(__doc__).parse_args()
+def rendered() -> str:
+    """A row for each recipe."""
     speed, rows = core_speed(), []
     for path in sorted((ROOT / "examples" / "recipes").glob("*.yaml")):
         recipe = yaml.safe_load(path.read_text())
-        _, images, _, size = DATA[recipe["dataset_name"]]
-        each, epochs = operations(build(recipe), size), recipe["num_train_epochs"]
-        total = each * images * epochs
-        cells = [f"{images:,} images, {epochs} epochs", f"{each / 1e9:,.3g}", f"{total:.1e}"]
+        each = operations(build(recipe), DATA[data_of(recipe)][3])
+        images, said = trained_on(recipe)
+        total = each * images
+        cells = [said, f"{each / 1e9:,.3g}", f"{total:.1e}"]
         rows.append([f"`{path.name}`", *cells, hours(total / GPU), hours(total / (2 * speed))])
     heads = ["recipe", "trains on", "10^9 operations an image", "in all", "one GPU", "two cores"]
-    print(f"one core: {speed / 1e9:.0f} * 10^9 operations a second\n")
-    print(table(heads, rows))
+    return table(heads, rows)
+
+
+def main() -> None:
+    script_parser(__doc__).parse_args()
+    print(f"one core: {core_speed() / 1e9:.0f} * 10^9 operations a second\n")
+    tell(MARK, rendered())
+    print(rendered())
 
 
 if __name__ == "__main__":

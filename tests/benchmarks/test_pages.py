@@ -30,6 +30,7 @@ from benchmarks.attacks import (
 )
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
+from benchmarks.speed import recipes, small_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(
@@ -67,6 +68,36 @@ def test_the_frontier_is_collected_from_what_was_measured():
     assert pages.told(frontier.MARK) == frontier.rendered(frontier.stored_results())
 
 
+@pytest.mark.parametrize("benchmark", [recipes, small_runs], ids=["recipes", "small runs"])
+def test_the_examples_costs_are_those_of_what_was_measured(benchmark):
+    assert pages.told(benchmark.MARK) == benchmark.rendered()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [f"accuracy/{name}" for name in ("eurosat", "bccd", "digit_masks", "digits", "pretrained", "pretraining")]
+    + ["attacks/membership"],
+)
+def test_the_table_of_benchmarks_tells_the_minutes_that_are_stored(script):
+    name = Path(script).name
+    mark = {"eurosat": eurosat.MARK, "bccd": bccd.MARK, "digits": digits.MARK}.get(name, name)
+    runs = load_results(stored(mark))
+    if isinstance(runs, dict):  # of membership: several attacks on the same models
+        cells = {(one["setting"], one["privacy"]): one["cpu_seconds"] for one in runs["records"]}
+        seconds = sum(cells.values())
+    else:
+        seconds = sum(run["train_seconds" if "train_seconds" in run else "cpu_seconds"] for run in runs)
+    table = (ROOT / "benchmarks" / "README.md").read_text()
+    (row,) = re.findall(rf"^\| `python benchmarks/{script}\.py.*\| (\d+)\b[^|]*\|$", table, re.MULTILINE)
+    assert int(row) == round(seconds / 60)
+
+
+def test_the_page_of_results_tells_how_long_a_detector_takes():
+    minutes = [run["train_seconds"] / 60 for run in load_results(stored(bccd.MARK))]
+    told = f"({min(minutes):.0f} to {max(minutes):.0f} minutes of one core a row;"
+    assert told in (ROOT / "docs" / "results.md").read_text()
+
+
 def test_the_solver_was_not_tuned_on_the_photographs_of_the_table():
     """Photographs 0 to 3 were looked at while the jigsaw solver was built."""
     settings = load_results(stored("jigsaw_attack"), "settings")
@@ -86,7 +117,7 @@ def test_every_row_of_the_accuracy_table_has_two_seeds_and_one_budget():
 def test_every_mark_stands_once_and_no_table_stands_on_an_unnamed_page():
     found = {
         (mark, str(page.relative_to(ROOT)))
-        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for page in [ROOT / "README.md", ROOT / "examples" / "README.md", *(ROOT / "docs").rglob("*.md")]
         for mark in re.findall(r"^<!-- ([\w-]+): start -->$", page.read_text(), re.MULTILINE)
     }
     assert found == set(pages.PAGES.items())

@@ -69,9 +69,9 @@ def test_one_process_and_two_measure_the_same(example, folder, tmp_path):
 
 def test_the_recipe_file_runs(example, folder, tmp_path):
     recipe = EXAMPLES / "recipes" / "digits_pevit_masks_mi.yaml"
-    assert yaml.safe_load(recipe.read_text())["patch_embedding"] == "invariant"
+    assert yaml.safe_load(recipe.read_text())["patch_embedding"] == "texture"
     options = ["--dataset_name", str(folder), "--output_dir", str(tmp_path), *TWO_STEPS, *TINY_MODEL]
     scores = example(SCRIPT).main([str(recipe), *options, "--disable_tqdm", "true", "--bf16", "false"])
     assert scores["eval_images"] == 11
     model = AutoModelForSemanticSegmentation.from_pretrained(tmp_path)
-    assert model.config.patch_embedding == "invariant"
+    assert model.config.patch_embedding == "texture"
