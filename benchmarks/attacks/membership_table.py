@@ -57,6 +57,20 @@ def _rates(scores: list[np.ndarray], members: np.ndarray) -> dict:
     }
 
 
+def figures(records: list[dict]) -> list[dict]:
+    """What an audit tells of each cell: the offline attack on the rows, mean over targets."""
+    return [
+        {
+            "setting": one["setting"],
+            "epsilon": one["epsilon"],
+            "found": round(float(np.mean(one["true_positives_1"])), 4),
+            "area": round(float(np.mean(one["auc"])), 4),
+        }
+        for one in records
+        if one["variant"] == "offline"
+    ]
+
+
 def rendered(records: list[dict]) -> str:
     """A row for each cell and attack; ± is the standard deviation over targets."""
     heads = ["encryption", "training", "test accuracy, %", "on members, %", "candidates", "LiRA", "AUC"]

@@ -34,6 +34,7 @@ PAGES = {
     "settings_sweep": "docs/settings.md",
     "speed": "docs/speed.md",
     "images": "docs/scale.md",
+    "assets": "docs/audit.md",
     "recipes": "examples/README.md",
     "small-runs": "examples/README.md",
     "costs": "docs/scale.md",

@@ -26,6 +26,7 @@ from benchmarks.attacks import (
     membership_table,
     recognisers_table,
     turned,
+    who_learns,
     whole,
 )
 from benchmarks.harness import pages
@@ -66,6 +67,10 @@ def test_the_page_shows_what_was_measured(benchmark, part):
 
 def test_the_frontier_is_collected_from_what_was_measured():
     assert pages.told(frontier.MARK) == frontier.rendered(frontier.stored_results())
+
+
+def test_the_table_of_who_learns_what_is_made_of_stored_figures():
+    assert pages.told(who_learns.MARK) == who_learns.rendered()
 
 
 @pytest.mark.parametrize("benchmark", [recipes, small_runs], ids=["recipes", "small runs"])
