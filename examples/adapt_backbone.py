@@ -7,8 +7,9 @@
 
 The teacher sees plain public pictures and the student their encryption, anew in every epoch; there are no
 labels and no private picture. The loss is the share of the teacher's features that the student misses (1: it
-says the same of every picture). A killed run goes on with `--resume`. The result is config + safetensors +
-processor + encryption settings + card; `run_image_classification.py --model_name_or_path` trains on from it.
+says the same of every picture). A killed run goes on with `--resume`, to the weights that it would have had.
+The result is config + safetensors + processor + encryption settings + card;
+`run_image_classification.py --model_name_or_path` trains on from it.
 """
 
 import json
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import DataLoaderConfiguration, gather_object, set_seed
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_cosine_schedule_with_warmup
@@ -102,7 +103,8 @@ def train(
     epoch, skipped = divmod(done, steps_per_epoch)
     backbone.train()
     while step < args.max_train_steps:
-        loader.set_epoch(epoch)
+        loader.set_epoch(epoch)  # of the order
+        loader.dataset.set_epoch(epoch)  # of the encryption, which Accelerate does not pass on
         rest = accelerator.skip_first_batches(loader, skipped * args.gradient_accumulation_steps)
         epoch, skipped = epoch + 1, 0
         for inputs in rest:
@@ -128,7 +130,11 @@ def train(
 
 
 def main(args: Arguments) -> dict[str, float]:
-    accelerator = Accelerator(gradient_accumulation_steps=args.gradient_accumulation_steps)
+    # An epoch's order by its number alone: a run that goes on in the middle of one needs the same again.
+    ordered = DataLoaderConfiguration(use_seedable_sampler=True, data_seed=args.seed)
+    accelerator = Accelerator(
+        gradient_accumulation_steps=args.gradient_accumulation_steps, dataloader_config=ordered
+    )
     set_seed(args.seed)
     encryption, student, student_processor, teacher, teacher_processor, size = build_models(args)
     if args.gradient_checkpointing:
@@ -139,9 +145,12 @@ def main(args: Arguments) -> dict[str, float]:
         found = teacher_features(teacher, teacher_processor, share, encryption, size)
     targets = torch.stack(gather_object(list(found)))
     feature_loss = FeatureLoss.of(targets)
-    pictures = PublicPictures(images, encryption, student_processor, targets)
+    pictures = PublicPictures(images, encryption, student_processor, targets, seed=args.seed)
     batch = args.per_device_train_batch_size
-    loader = DataLoader(pictures, batch, shuffle=True, drop_last=len(pictures) >= batch)
+    # With a generator of its own, the loader draws nothing from the one that dropout goes on with.
+    loader = DataLoader(
+        pictures, batch, shuffle=True, drop_last=len(pictures) >= batch, generator=torch.Generator()
+    )
     backbone = student.pevit
     optimizer = torch.optim.AdamW(parameter_groups(backbone, args.weight_decay), lr=args.learning_rate)
     decay_rates_by_layer(optimizer, backbone, args.layer_decay)

@@ -1,8 +1,16 @@
 """A converted backbone learns in encrypted pictures what its teacher sees in plain ones."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
-from example_helpers import ADAPTED, results
+from example_helpers import ADAPTED, EXAMPLES, results
+from safetensors.torch import load_file
 from transformers import AutoModelForImageClassification, Dinov2Config, Dinov2Model
 
 from hipmr_hf import Encryption
@@ -34,13 +42,41 @@ def test_the_student_comes_nearer_and_the_checkpoint_is_whole(example, converted
     assert "How its images were encrypted" in card and str(converted) not in card
 
 
-def test_a_killed_run_goes_on_in_the_middle_of_an_epoch(example, converted, tmp_path):
-    steps = ("--checkpoint_every", "3", "--gradient_checkpointing", "true")
-    adapt(example, converted, tmp_path / "out", "--max_train_steps", "3", *steps)
-    assert [path.name for path in (tmp_path / "out").glob("checkpoint-*")] == ["checkpoint-3"]
-    metrics = adapt(example, converted, tmp_path / "out", "--max_train_steps", "6", "--resume", *steps)
-    assert metrics["steps"] == 6
-    assert [path.name for path in (tmp_path / "out").glob("checkpoint-*")] == ["checkpoint-6"]
+def kill_after_its_first_checkpoint(command, output):
+    """Start the script as a user does, and end it as a machine that goes away would."""
+    threads = {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "adapt_backbone.py"), *command], env=os.environ | threads
+    )
+    try:
+        started = time.monotonic()
+        while not list(output.glob("checkpoint-*")) and time.monotonic() < started + 120:
+            assert process.poll() is None, "it ended before there was a checkpoint"
+            time.sleep(0.005)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    return max(int(path.name.split("-")[1]) for path in output.glob("checkpoint-*"))
+
+
+def test_a_killed_run_goes_on_in_the_middle_of_an_epoch_to_the_same_weights(example, converted, tmp_path):
+    """With dropout, so that the generator's state counts as well as order, encryption and optimizer."""
+    shutil.copytree(converted, tmp_path / "dropping")
+    model = AutoModelForImageClassification.from_pretrained(converted / "pevit", hidden_dropout_prob=0.1)
+    model.save_pretrained(tmp_path / "dropping" / "pevit")
+    steps = ("--max_train_steps", "20", "--learning_rate", "3e-3", "--checkpoint_every", "6")
+    steps += ("--gradient_checkpointing", "true")
+    command = arguments(tmp_path / "dropping", tmp_path / "killed", *steps)
+    done = kill_after_its_first_checkpoint(command, tmp_path / "killed")
+    assert 6 <= done < 20
+    metrics = adapt(example, tmp_path / "dropping", tmp_path / "killed", "--resume", *steps)
+    assert metrics["steps"] == 20
+    assert [path.name for path in (tmp_path / "killed").glob("checkpoint-*")] == ["checkpoint-18"]
+
+    adapt(example, tmp_path / "dropping", tmp_path / "whole", *steps)
+    killed, whole = (load_file(tmp_path / run / "model.safetensors") for run in ("killed", "whole"))
+    assert [name for name in whole if not torch.equal(killed[name], whole[name])] == []
+    assert not torch.equal(whole["pevit.layers.0.mlp.fc1.weight"], model.pevit.layers[0].mlp.fc1.weight)
 
 
 def test_two_processes_share_the_pictures(launch, converted, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,16 @@ _LEAST_DEVIATION = 1e-3  # of a number of the features, as a share of the mean o
 class PublicPictures(torch.utils.data.Dataset):
     """Public pictures, encrypted for the student, beside what the teacher says of each.
 
-    A picture is encrypted anew whenever it is asked for, so that no order is learnt by heart.
+    A picture is encrypted anew in every epoch, so that no order is learnt by heart. Seed, epoch and picture
+    alone decide how, so that a killed run goes on as if nothing had happened. Whoever knows the seed can undo
+    it, which a picture that may be seen plain does not mind.
 
     Args:
         images: uint8 (height, width, 3) each; the teacher saw them plain, so they must need no protection.
         encryption: the student's.
         processor: the student's.
         targets: (pictures, 2 * hidden_size), as `teacher_features` returns them.
+        seed: of the encryption.
 
     Example:
 
@@ -45,16 +49,30 @@ class PublicPictures(torch.utils.data.Dataset):
         encryption: Encryption,
         processor: PEViTImageProcessorPil,
         targets: torch.Tensor,
+        *,
+        seed: int = 0,
     ):
         self.images, self.encryption, self.processor, self.targets = images, encryption, processor, targets
+        self.epoch: int = 0
+        self._key: bytes = hashlib.sha256(f"public pictures {seed}".encode()).digest()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Encrypt as in this epoch from now on; the first is 0."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         prepared = self.encryption.prepare(self.images[index])
-        encrypted = Image.fromarray(self.encryption.encrypt_batch(prepared[None])[0])
+        encrypted = Image.fromarray(self.encryption.encrypt_batch(prepared[None], **self._secret(index))[0])
         return {"pixel_values": normalised(encrypted, self.processor), "target": self.targets[index]}
+
+    def _secret(self, index: int) -> dict[str, Any]:
+        if not self.encryption.draws_randomness:
+            return {}
+        nonce = self.epoch.to_bytes(8, "big") + index.to_bytes(8, "big")
+        return {"key": self._key, "nonces": [nonce], "remember_nonces": False}
 
 
 def normalised(image: Image.Image, processor: PEViTImageProcessorPil) -> torch.Tensor:
