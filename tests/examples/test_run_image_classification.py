@@ -261,6 +261,17 @@ def test_averaged_weights_are_the_average(example, folders, tmp_path):
     )  # torch starts the average at the first update
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor needs a C++ compiler")
+def test_compiled_training_ends_at_the_weights_of_eager_training(example, folders, tmp_path):
+    for name, compiled in (("eager", "false"), ("compiled", "true")):
+        metrics = run(example, folders["rs"], tmp_path / name, *TINY_MODEL, "--torch_compile", compiled)
+        assert metrics["world_size"] == 1
+    eager, compiled = (load_file(tmp_path / name / "model.safetensors") for name in ("eager", "compiled"))
+    assert eager.keys() == compiled.keys()
+    for name, weight in eager.items():
+        torch.testing.assert_close(compiled[name], weight, rtol=1e-3, atol=1e-4)
+
+
 RECIPES = sorted((EXAMPLES / "recipes").glob("imagenet_*.yaml"))
 
 

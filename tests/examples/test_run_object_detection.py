@@ -8,6 +8,7 @@ from example_helpers import EXAMPLES, TINY_MODEL, results
 from hub_server import HubServer
 from huggingface_hub import ModelCard
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import (
     AutoImageProcessor,
     AutoModelForObjectDetection,
@@ -67,6 +68,17 @@ def test_two_processes_train_and_evaluate_every_image(launch, folders, tmp_path)
     plain = digit_scenes(1, seed=3, size=(48, 64), digit_sizes=(12, 24))[0]["image"]
     detector = pipeline("object-detection", model=str(tmp_path), device="cpu")
     assert len(detector(Encryption.from_pretrained(tmp_path)(plain), threshold=0.0)) == 9
+
+
+def test_gradient_checkpointing_trains_the_same_detector(example, folders, tmp_path):
+    data = ["--dataset_name", str(folders / "mi"), "--use_cpu", "--disable_tqdm", "true", "--draw", "0"]
+    for name in ("false", "true"):
+        options = ["--output_dir", str(tmp_path / name), "--gradient_checkpointing", name]
+        example(SCRIPT).main([*data, *options, *TWO_STEPS, *TINY_MODEL])
+    usual, checkpointed = (load_file(tmp_path / name / "model.safetensors") for name in ("false", "true"))
+    assert usual.keys() == checkpointed.keys()
+    for name, weight in usual.items():
+        torch.testing.assert_close(checkpointed[name], weight)
 
 
 def test_the_owner_trains_a_plain_baseline_that_a_detector_can_start_from(example, folders, tmp_path, caplog):
