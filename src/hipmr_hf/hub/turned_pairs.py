@@ -42,7 +42,7 @@ PAIRS = {
     Knobs(0, 1, True, normalization=True): 0.88,
     Knobs(0, 2): 0.33,
     Knobs(0, 2, True): 0.21,
-    Knobs(0, 2, True, tones_apart=True): 0.07,
+    Knobs(0, 2, True, tones_apart=True): 0.08,
     Knobs(0, 2, True, normalization=True): 0.12,
     Knobs(0, 4, True): 0.18,
     Knobs(0, 4, True, tones_apart=True): 0.03,
