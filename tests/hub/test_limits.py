@@ -7,9 +7,9 @@ from benchmarks.harness import pages
 from benchmarks.harness.results_file import load_results, stored
 from hipmr_hf.encryption import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.encryption.preset_table import PRESETS
+from hipmr_hf.encryption.recognisable import size_rule
 from hipmr_hf.hub import limits
 from hipmr_hf.hub.preset_figures import figures_of
-from hipmr_hf.recognisers.sizes import size_rule
 
 MIXED = {"sub_patch_grid": 2, "sub_patch_symmetries": True, "patch_normalization": True}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..encryption.preset_table import PRESETS
-from ..recognisers.sizes import size_rule
+from ..encryption.recognisable import size_rule
 from .preset_figures import figures_of, preset_of, preset_that_leaves_less
 from .turned_pairs import pairs_put_together
 

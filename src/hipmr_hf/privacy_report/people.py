@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..encryption.recognisable import size_rule
 from ..recognisers.base import EXTRA, FACE_LIBRARIES, WORD_LIBRARIES, is_there
 from ..recognisers.evidence import Evidence, FaceEvidence, SceneEvidence, WordEvidence
-from ..recognisers.sizes import size_rule
 from .records import ORDER, PEOPLE, PICTURE, AttackRecord
 
 if TYPE_CHECKING:
