@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install quickstart quickstart-detection demo demo-page demo-pictures test quality style docs results benchmark soak fuzz checkpoints clean
+.PHONY: install quickstart quickstart-detection quickstart-segmentation demo demo-page demo-pictures test quality style docs results benchmark soak fuzz checkpoints clean
 
 install: .venv/.installed
 
@@ -20,6 +20,9 @@ quickstart: install
 
 quickstart-detection: install
 	$(BIN)/python examples/quickstart_detection.py --output_dir outputs/quickstart_detection
+
+quickstart-segmentation: install
+	$(BIN)/python examples/quickstart_segmentation.py --output_dir outputs/quickstart_segmentation
 
 # The page of sealed upload for the quick start's model, at a printed address of this machine.
 demo: demo-page

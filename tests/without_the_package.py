@@ -1,10 +1,18 @@
 """Run code in a process of its own that has transformers but cannot import this package."""
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor
+
+from hipmr_hf import Encryption
 
 BLOCK = """
 import importlib.abc, os, sys
@@ -23,6 +31,48 @@ else:
     sys.exit("the package is not blocked")
 """
 """What such a process begins with."""
+
+
+_ANSWERS = """
+import json, torch, transformers
+from PIL import Image
+
+told = {}
+for folder, auto_class in json.loads(sys.argv[1]).items():
+    trusting = {"trust_remote_code": True}
+    model = getattr(transformers, auto_class).from_pretrained(folder, **trusting).eval()
+    assert type(model).__module__.startswith("transformers_modules."), type(model)
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, **trusting)
+    inputs = processor(Image.open(f"{folder}/sent.png"), return_tensors="pt")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        outputs = model(**inputs)
+    told[folder] = {name: outputs[name].tolist() for name in ("logits", "pred_boxes") if name in outputs}
+print(json.dumps(told))
+"""
+
+
+def assert_answers_alike(asked: dict[Path, type], picture: Image.Image, home: Path) -> None:
+    """Ask checkpoints in a process of its own that has not the package, and here, about one plain picture.
+
+    Args:
+        asked: folder of a checkpoint with its settings, and the auto class that loads it.
+        picture: encrypted for each of them.
+        home: as in `run_without_the_package`.
+    """
+    for folder in asked:
+        Encryption.from_pretrained(folder)(picture).save(folder / "sent.png")
+    names = json.dumps({str(folder): auto_class.__name__ for folder, auto_class in asked.items()})
+    told = json.loads(run_without_the_package(_ANSWERS, home, names).splitlines()[-1])
+    for folder, auto_class in asked.items():
+        processor = AutoImageProcessor.from_pretrained(folder)
+        inputs = processor(Image.open(folder / "sent.png"), return_tensors="pt")
+        torch.manual_seed(0)
+        with torch.no_grad():
+            outputs = auto_class.from_pretrained(folder).eval()(**inputs)
+        assert "logits" in told[str(folder)]
+        for name, values in told[str(folder)].items():
+            np.testing.assert_allclose(values, outputs[name].numpy(), atol=1e-5)
 
 
 def run_without_the_package(code: str, home: Path, *arguments: object) -> str:

@@ -14,29 +14,25 @@ start from a classifier of 6,000 EuroSAT tiles, mixed up alike, which `run_image
 
 import argparse
 import functools
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-from datasets import disable_progress_bars, load_dataset
-from PIL import Image
+from datasets import disable_progress_bars
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.harness import trainings
+from benchmarks.harness import smears, trainings
 from benchmarks.harness.arguments import script_parser
-from benchmarks.harness.pages import IMAGES, ROOT, publish
-from benchmarks.harness.results_file import RESULTS, load_results
-from benchmarks.harness.settings import BOTH, TONES_APART, mixing
+from benchmarks.harness.pages import publish
+from benchmarks.harness.results_file import load_results
+from benchmarks.harness.settings import mixing
+from benchmarks.harness.smears import KNOBS, WIDTH
 from benchmarks.harness.tables import mean_and_deviation, table
-from hipmr_hf.encryption import Sides
 from hipmr_hf.training.patch_embedding import fitting_embedding
 
 MARK = "bccd_detection"
 PLAIN = "plain images, YOLOS"
-KNOBS = {"mi": {}, "mi_hardened": BOTH, "mi_tones_apart": TONES_APART}
-"""Of mixing-up, by the folder of what is encrypted so."""
 SETTINGS = {
     PLAIN: ("mi", {}),
     "MI, PEYOLOS": ("mi", {}),
@@ -58,7 +54,6 @@ PICTURES = {
     "MI, symmetries, tones apart, PEYOLOS": "bccd_detections_dense.png",
 }
 """Of the first seed, by the row."""
-WIDTH = {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3}
 SCORES = {
     "AP": "map",
     "AP50": "map_50",
@@ -79,22 +74,6 @@ def parse_arguments() -> argparse.Namespace:
         validation="the validation images",
     )
     return parser.parse_args()
-
-
-def prepare_data(args: argparse.Namespace) -> None:
-    """Write the plain rows without file names, and encrypt them once per setting."""
-    plain = args.output_dir / "data" / "plain"
-    splits = ("train", "val", "test")
-    if not plain.exists():
-        for split, source in trainings.parquet_files(
-            args.data_dir, {split: f"bccd_{split}" for split in splits}
-        ).items():
-            rows = load_dataset("parquet", data_files=source)["train"].select_columns(["image", "objects"])
-            rows.to_parquet(plain / "data" / f"{split}-00000-of-00001.parquet")
-    files = {split: str(plain / "data" / f"{split}-*") for split in splits}
-    for name, knobs in KNOBS.items():
-        encryption = mixing(image_size=Sides(240, 320), **knobs)
-        trainings.encrypt_once(files, encryption, args.output_dir / "data" / name)
 
 
 def pretrain(name: str, args: argparse.Namespace) -> None:
@@ -133,7 +112,8 @@ def options_of(setting: str, seed: int, args: argparse.Namespace) -> dict:
         **WIDTH,
         **trainings.ONE_CORE,
         **trainings.RECIPE,
-        **data_of(setting, data, args),
+        **smears.read_from(args, data, plain=setting == PLAIN),
+        **({} if setting == PLAIN else {"new_parameters_factor": 1}),
         "eval_split": "val" if args.validation else "test",
         "output_dir": trainings.run_folder(args, setting, seed),
         "num_detection_tokens": 60,
@@ -154,28 +134,14 @@ def options_of(setting: str, seed: int, args: argparse.Namespace) -> dict:
     }
 
 
-def data_of(setting: str, data: str, args: argparse.Namespace) -> dict:
-    """Return where a training reads its images; only the owner's baseline reads plain ones."""
-    encrypted = args.output_dir / "data" / data
-    if setting == PLAIN:
-        return {"dataset_name": args.output_dir / "data" / "plain", "encrypted_dataset": encrypted}
-    return {"dataset_name": encrypted, "new_parameters_factor": 1}
-
-
-def draw(checkpoint: Path, split: str, args: argparse.Namespace) -> None:
-    """Draw detections on plain smears, as their owner can."""
-    command = [sys.executable, str(ROOT / "examples" / "owner" / "draw_detections.py"), "--split", split]
-    command += ["--dataset_name", str(args.output_dir / "data" / "plain"), "--checkpoint", str(checkpoint)]
-    subprocess.run([*command, "--output", str(checkpoint / "detections.png")], check=True)
-
-
 def train(args: argparse.Namespace, setting: str, seed: int) -> dict:
     """Train and evaluate one detector."""
     options = options_of(setting, seed, args)
     script = "owner/train_plain_yolos.py" if setting == PLAIN else "run_object_detection.py"
     metrics, history = trainings.run_example(script, options, args.extra)
+    picture = options["output_dir"] / "drawn.png"
     if setting != PLAIN:
-        draw(options["output_dir"], options["eval_split"], args)
+        picture = smears.draw("draw_detections.py", options["output_dir"], options["eval_split"], args)
     return {
         "setting": setting,
         "seed": seed,
@@ -187,7 +153,7 @@ def train(args: argparse.Namespace, setting: str, seed: int) -> dict:
         "train_seconds": metrics["train_runtime"],
         "num_parameters": metrics["num_parameters"],
         "curve": trainings.curve(history, "eval_map"),
-        "picture": str((options["output_dir"] / "detections.png").relative_to(args.output_dir)),
+        "picture": str(picture.relative_to(args.output_dir)),
     }
 
 
@@ -209,18 +175,14 @@ def main() -> None:
     disable_progress_bars()
     if not args.report:
         chosen = [setting for setting in SETTINGS if not args.only or setting in args.only]
-        prepare_data(args)
+        smears.write_smears(args)
         for data, own in (SETTINGS[setting] for setting in chosen):
             if "model_name_or_path" in own:
                 pretrain(data, args)
         trainings.train_missing(args, chosen, functools.partial(train, args), "AP")
     results = load_results(args.results)
     publish(MARK, rendered(results), args.results)
-    for setting, picture in PICTURES.items():
-        shown = [args.output_dir / run["picture"] for run in results if run["setting"] == setting]
-        if args.results.parent == RESULTS and shown and shown[0].exists():
-            whole = Image.open(shown[0])  # four smears; two tell enough
-            whole.crop((0, 0, whole.width // 2, whole.height)).save(IMAGES / picture, optimize=True)
+    smears.publish_pictures(PICTURES, results, args, share=1 / 2)  # four smears; two tell enough
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ PAGES = {
     "bccd_detection": "docs/results.md",
     "pretrained": "docs/results.md",
     "digit_masks": "docs/results.md",
+    "bccd_masks": "docs/results.md",
     "pretraining": "docs/results.md",
     "two_tokens": "docs/results.md",
     "jigsaw_attack": "docs/attacks.md",

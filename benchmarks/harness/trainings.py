@@ -29,7 +29,13 @@ EUROSAT = {"train": "eurosat_train_6k", "test": "eurosat_test_1500"}
 
 
 def add_training_arguments(
-    parser: argparse.ArgumentParser, *, output: str, epochs: int, script: str, validation: str
+    parser: argparse.ArgumentParser,
+    *,
+    output: str,
+    epochs: int,
+    script: str,
+    validation: str,
+    seeds: int = 2,
 ) -> None:
     """Add what a table of trainings may vary.
 
@@ -39,10 +45,11 @@ def add_training_arguments(
         epochs: the default.
         script: that `--extra` goes to.
         validation: what `--validation` evaluates on.
+        seeds: how many by default.
     """
     parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / output)
     parser.add_argument("--epochs", type=int, default=epochs)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(seeds)))
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one core each")
     parser.add_argument("--validation", action="store_true", help=f"evaluate on {validation}")
     parser.add_argument("--extra", nargs="+", default=[], help=f"name=value for {script}")
@@ -53,11 +60,11 @@ def parquet_files(data_dir: Path, names: dict[str, str]) -> dict[str, str]:
     return {split: str(data_dir / f"{name}.parquet") for split, name in names.items()}
 
 
-def encrypt_once(files: dict[str, str], encryption: Encryption, folder: Path) -> None:
-    """Encrypt Parquet files as a stream, unless the folder is there."""
+def encrypt_once(files: dict[str, str], encryption: Encryption, folder: Path, **options: Any) -> None:
+    """Encrypt Parquet files as a stream, with options of `encrypt_dataset`, unless the folder is there."""
     if not folder.exists():
         plain = load_dataset("parquet", data_files=files, streaming=True)
-        save_encrypted_dataset(encrypt_dataset(plain, encryption), encryption, folder)
+        save_encrypted_dataset(encrypt_dataset(plain, encryption, **options), encryption, folder)
 
 
 def run_folder(args: argparse.Namespace, setting: str, seed: int) -> Path:
@@ -81,7 +88,8 @@ def run_example(script: str, options: dict[str, Any], extra: Iterable[str] = ())
     options = options | dict(item.split("=", 1) for item in extra)
     command = [sys.executable, str(ROOT / "examples" / script)]
     command += ["--do_train", "--do_eval", "--use_cpu", "--bf16", "--disable_tqdm", "true"]
-    command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    for name, value in options.items():
+        command += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

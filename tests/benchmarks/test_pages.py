@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.accuracy import (
     bccd,
+    bccd_masks,
     cells,
     digit_masks,
     digits,
@@ -51,6 +52,7 @@ SCRIPTS = sorted(
         (two_tokens, None),
         (bccd, None),
         (digit_masks, None),
+        (bccd_masks, None),
         (jigsaw, "settings"),
         (membership_table, "records"),
         (linkage_table, None),

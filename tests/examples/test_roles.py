@@ -6,8 +6,23 @@ import pytest
 from example_helpers import EXAMPLES
 
 BUILDERS = sorted(EXAMPLES.glob("run_*.py"))
-PLAIN = ("hipmr_hf.images", "hipmr_hf.dataset", "hipmr_hf.encryption.boxes", "hipmr_hf.privacy_report")
-OWNERS_NAMES = {"encrypt_dataset", "save_encrypted_dataset", "prepare", "move_objects", "load_upright"}
+PLAIN = (
+    "hipmr_hf.images",
+    "hipmr_hf.dataset",
+    "hipmr_hf.encryption.boxes",
+    "hipmr_hf.encryption.masks",
+    "hipmr_hf.privacy_report",
+    "hipmr_hf.training.owners_view",
+    "hipmr_hf.training.plain_segmentation",
+)
+OWNERS_NAMES = {
+    "encrypt_dataset",
+    "save_encrypted_dataset",
+    "prepare",
+    "move_objects",
+    "move_mask",
+    "load_upright",
+}
 
 
 def imported(source: str) -> set[str]:
@@ -45,7 +60,9 @@ def test_the_reader_sees_every_way():
     for script in (
         "encrypt_dataset.py",
         "train_plain_yolos.py",
+        "train_plain_segmenter.py",
         "draw_detections.py",
+        "draw_segments.py",
         "run_privacy_audit.py",
     ):
         assert way_to_plain_pictures((EXAMPLES / "owner" / script).read_text()), script

@@ -1,8 +1,11 @@
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from command_helpers import run
 from datasets import Dataset, DatasetDict
 from example_helpers import EXAMPLES, TINY_MODEL, results
 from hub_server import HubServer
@@ -17,6 +20,7 @@ from transformers import (
     YolosForObjectDetection,
     pipeline,
 )
+from without_the_package import assert_answers_alike
 
 from hipmr_hf import (
     Encryption,
@@ -36,7 +40,8 @@ TWO_STEPS = [*TWO_STEPS.split(), "--per_device_train_batch_size", "3", "--per_de
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Plain and mixed-up scenes; 11 for evaluation, which no two processes can share evenly."""
+    """Plain scenes, and files of them with boxes, which the command mixed up; 11 for evaluation, which no two
+    processes can share evenly."""
     root = tmp_path_factory.mktemp("scenes")
     size = {"size": (48, 64), "digit_sizes": (12, 24)}
     scenes = DatasetDict(
@@ -44,11 +49,30 @@ def folders(tmp_path_factory):
     )
     for split, rows in scenes.items():
         rows.to_parquet(root / "plain" / "data" / f"{split}-00000-of-00001.parquet")
-    save_encrypted_dataset(encrypt_dataset(scenes, MIXING), MIXING, root / "mi")
+        write_coco(rows, root / "coco", split)
+    command = ["encrypt", root / "coco", "--output-dir", root / "mi", "--strategy", "mi", "--patch-size", 8]
+    assert run(*command) == 0
     return root
 
 
-def test_two_processes_train_and_evaluate_every_image(launch, folders, tmp_path):
+def write_coco(rows: Dataset, root: Path, split: str) -> None:
+    """Pictures as files, and one of all their boxes."""
+    (root / split).mkdir(parents=True)
+    (root / "annotations").mkdir(exist_ok=True)
+    images, annotations = [], []
+    for number, row in enumerate(rows):
+        row["image"].save(root / split / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png"})
+        pairs = zip(row["objects"]["category"], row["objects"]["bbox"], strict=True)
+        annotations += [{"image_id": number, "category_id": kind, "bbox": box} for kind, box in pairs]
+    categories = [{"id": digit, "name": str(digit)} for digit in range(10)]
+    told = {"images": images, "annotations": annotations, "categories": categories}
+    (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(told))
+
+
+def test_files_train_in_two_processes_and_the_checkpoint_answers_without_the_package(
+    launch, folders, tmp_path
+):
     launch(
         SCRIPT,
         *("--dataset_name", folders / "mi", "--output_dir", tmp_path),
@@ -68,6 +92,7 @@ def test_two_processes_train_and_evaluate_every_image(launch, folders, tmp_path)
     plain = digit_scenes(1, seed=3, size=(48, 64), digit_sizes=(12, 24))[0]["image"]
     detector = pipeline("object-detection", model=str(tmp_path), device="cpu")
     assert len(detector(Encryption.from_pretrained(tmp_path)(plain), threshold=0.0)) == 9
+    assert_answers_alike({tmp_path: AutoModelForObjectDetection}, plain, tmp_path / "home")
 
 
 def test_gradient_checkpointing_trains_the_same_detector(example, folders, tmp_path):

@@ -1,18 +1,13 @@
 import pytest
 import yaml
-from datasets import DatasetDict
+from command_helpers import run
 from example_helpers import EXAMPLES, TINY_MODEL, results
 from huggingface_hub import ModelCard
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation, pipeline
+from without_the_package import assert_answers_alike
 
-from hipmr_hf import (
-    Encryption,
-    MixingUp,
-    PEViTForSemanticSegmentation,
-    encrypt_dataset,
-    save_encrypted_dataset,
-)
+from hipmr_hf import Encryption, MixingUp, PEViTForSemanticSegmentation
 from hipmr_hf.training.digit_scenes import digit_scenes
 
 SCRIPT = "run_semantic_segmentation.py"
@@ -26,15 +21,23 @@ TWO_STEPS = [*TWO_STEPS.split(), "--per_device_train_batch_size", "3", "--per_de
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Mixed-up scenes; 11 for evaluation, which no two processes can share evenly."""
-    scenes = DatasetDict(
-        train=digit_scenes(12, seed=0, **SIZE), test=digit_scenes(11, seed=1, split="test", **SIZE)
-    )
-    encrypted = encrypt_dataset(scenes, MIXING, keep_columns=(), mask_column="mask")
-    return save_encrypted_dataset(encrypted, MIXING, tmp_path_factory.mktemp("scenes") / "mi")
+    """Files of scenes and masks, which the command mixed up; 11 for evaluation, which no two processes can
+    share evenly."""
+    root = tmp_path_factory.mktemp("scenes")
+    for split, count in (("train", 12), ("test", 11)):
+        for name in ("images", "masks"):
+            (root / "plain" / split / name).mkdir(parents=True)
+        for number, row in enumerate(digit_scenes(count, seed=count, split=split, **SIZE)):
+            row["image"].save(root / "plain" / split / "images" / f"{number}.png")
+            row["mask"].save(root / "plain" / split / "masks" / f"{number}.png")
+    command = ["encrypt", root / "plain", "--output-dir", root / "mi", "--strategy", "mi", "--patch-size", 8]
+    assert run(*command, "--mask-column", "mask") == 0
+    return root / "mi"
 
 
-def test_two_processes_train_and_evaluate_every_image(launch, folder, tmp_path):
+def test_files_train_in_two_processes_and_the_checkpoint_answers_without_the_package(
+    launch, folder, tmp_path
+):
     launch(
         SCRIPT, "--dataset_name", folder, "--output_dir", tmp_path, *TWO_STEPS, *TINY_MODEL, num_processes=2
     )
@@ -54,6 +57,7 @@ def test_two_processes_train_and_evaluate_every_image(launch, folder, tmp_path):
     segment = pipeline("image-segmentation", model=str(tmp_path), device="cpu")
     found = segment(Encryption.from_pretrained(tmp_path)(plain))
     assert {one["label"] for one in found} <= {"ground", "digit"} and found[0]["mask"].size == (32, 24)
+    assert_answers_alike({tmp_path: AutoModelForSemanticSegmentation}, plain, tmp_path / "home")
 
 
 def test_one_process_and_two_measure_the_same(example, folder, tmp_path):

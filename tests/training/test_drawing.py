@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from hipmr_hf.training.drawing import draw_detections, tile
+from hipmr_hf.training.drawing import captioned, class_colour, draw_detections, legend, tile
 
 NAMES = ["cat", "dog"]
 
@@ -45,3 +45,16 @@ def test_pictures_of_different_sizes_do_not_overlap():
     )
     sheet = np.asarray(tile([[red, green], [blue]]))
     assert [int((sheet == colour).all(axis=2).sum()) for colour in colours] == [45, 56, 120]
+
+
+def test_a_caption_fits_above_its_column_and_a_legend_names_every_colour():
+    picture = Image.new("RGB", (200, 40))
+    line, below = captioned([picture], "words that are far too long for so small a picture, by much")
+    assert below is picture and line.width == 200
+    dark = np.asarray(line.convert("L")) < 128
+    assert dark.any() and not dark[:, :2].any() and not dark[:, -2:].any()
+    colours = {"cat": class_colour(1), "dog": class_colour(2)}
+    sheet = np.asarray(legend(picture, colours))
+    assert (sheet[:40] == 0).all()
+    for colour in colours.values():
+        assert (sheet[40:] == colour).all(axis=-1).sum() > 200

@@ -17,6 +17,7 @@ from ..layout import MASK_COLUMN
 from ..metrics.mean_iou import IGNORED, confusion_matrix, iou_scores
 from ..models import PEViTConfig, PEViTForSemanticSegmentation, PEViTImageProcessorPil
 from .classification import decaying_parameters, pevit_config_for
+from .drawing import class_colour
 from .eval_collator import EvalCollatorTrainer
 from .overrides import given, loaded
 from .patch_embedding import fitting_embedding
@@ -24,7 +25,6 @@ from .patch_embedding import fitting_embedding
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
 
-_GOLDEN_ANGLE = 137.5  # degrees of hue from one class to the next, as for boxes
 _OPACITY = 0.5
 
 
@@ -131,13 +131,17 @@ class SegmentationTrainer(EvalCollatorTrainer):
             outputs = model(**inputs)
         if prediction_loss_only:
             return outputs.loss.detach(), None, None
-        found, truth = outputs.logits.argmax(dim=1).cpu().numpy(), inputs["labels"].cpu().numpy()
+        found, truth = self.compared(outputs.logits.argmax(dim=1), inputs["labels"])
         config = self.model.config
         counted = {"num_labels": config.num_labels, "ignore_index": config.semantic_loss_ignore_index}
         pairs = zip(found, truth, strict=True)
         confusion = np.stack([confusion_matrix(*pair, **counted) for pair in pairs])
         confusion = torch.from_numpy(confusion).to(outputs.loss.device)
         return outputs.loss.detach(), confusion, confusion.sum((1, 2))
+
+    def compared(self, found: torch.Tensor, truth: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Return the maps of classes (batch, height, width) that are counted, pixel by pixel."""
+        return found.cpu().numpy(), truth.cpu().numpy()
 
 
 @dataclasses.dataclass
@@ -205,8 +209,7 @@ def draw_mask(image: Image.Image, mask: np.ndarray) -> Image.Image:
     """
     picture = np.asarray(image.convert("RGB")).copy()
     for label in set(np.unique(mask).tolist()) - {0, IGNORED}:
-        hue = Image.new("HSV", (1, 1), (int(label * _GOLDEN_ANGLE % 360 / 360 * 255), 255, 255))
-        colour = np.asarray(hue.convert("RGB"))[0, 0].astype(np.float32)
+        colour = np.asarray(class_colour(label), np.float32)
         here = np.asarray(mask) == label
         picture[here] = (1 - _OPACITY) * picture[here] + _OPACITY * colour
     return Image.fromarray(picture)
