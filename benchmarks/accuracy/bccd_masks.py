@@ -54,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
     trainings.add_training_arguments(
         parser,
         output="bccd_masks",
-        epochs=30,
+        epochs=20,
         script="run_semantic_segmentation.py",
         validation="the validation images",
         seeds=3,
