@@ -32,7 +32,7 @@ def span(seconds: list[float]) -> str:
 
     Example:
 
-        >>> span([17, 25.2]), span([145, 188]), span([170, 171])
+        >>> span([17, 25.2]), span([145, 188]), span([169, 170])
         ('17 to 25 s', '2.4 to 3.1 minutes', '2.8 minutes')
     """
     unit, by = ("s", 1) if max(seconds) < 90 else ("minutes", 60)
