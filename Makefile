@@ -42,8 +42,13 @@ demo-pictures: demo-page
 		$(BIN)/python -m pytest -q -k dropped_jpeg tests/examples/test_quickstart.py
 
 # Soak and fuzz run here at a small size; their full size has targets of its own.
-test: install
+test: install .venv/torchao
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+# Apart: transformers imports it wherever it finds it, and it prints lines. One test has it on its path, and says so
+# where it cannot be had.
+.venv/torchao: | .venv/.installed
+	-$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps --target $@ torchao
 
 quality: install
 	$(BIN)/ruff check .

@@ -7,10 +7,10 @@ writes it; its column `objects` holds boxes in pixels of the encrypted image:
         --model_size tiny --output_dir outputs/peyolos --do_train --do_eval --num_train_epochs 100 \
         --learning_rate 1e-4 --weight_decay 1e-4 --max_grad_norm 0.1 --lr_scheduler_type cosine
 
-`--model_name_or_path` starts from a PEYOLOS, or from the weights of a PEViT, ViT, DeiT or YOLOS; the patch
-embedding, which is new then, learns `--new_parameters_factor` times as fast. Flips and crops of whole patches
-augment the encrypted images. Scaling them is not possible, for it does not commute with mixing-up: the data
-owner can publish every image at several sizes instead, since images of a batch may differ in size.
+`--model_name_or_path` starts from a PEYOLOS, or from the weights of a PEViT, ViT, DeiT, DINOv2 or YOLOS; the
+patch embedding, which is new then, learns `--new_parameters_factor` times as fast. Flips and crops of whole
+patches augment the encrypted images. Scaling them is not possible, for it does not commute with mixing-up:
+the data owner can publish every image at several sizes instead, since images of a batch may differ in size.
 
 `detections.png` shows detections on encrypted images, which are all that the builder has; it is never pushed.
 On plain ones the owner draws them, with `owner/draw_detections.py`; `owner/train_plain_yolos.py` trains the

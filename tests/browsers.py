@@ -76,6 +76,14 @@ class Site:
     def note(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         self.requests.append(Request(handler.command, handler.path, str(handler.headers), body))
 
+    def beyond_own_files(self) -> list[str]:
+        """Tell what was asked for beside the page's own files, which a browser fetches when it likes."""
+        return [
+            f"{request.method} {request.path}"
+            for request in self.requests
+            if request.method != "GET" or not (self.folder / request.path.lstrip("/")).is_file()
+        ]
+
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()

@@ -43,7 +43,8 @@ for folder, auto_class in json.loads(sys.argv[1]).items():
     model = getattr(transformers, auto_class).from_pretrained(folder, **trusting).eval()
     assert type(model).__module__.startswith("transformers_modules."), type(model)
     processor = transformers.AutoImageProcessor.from_pretrained(folder, **trusting)
-    inputs = processor(Image.open(f"{folder}/sent.png"), return_tensors="pt")
+    sent = [Image.open(f"{folder}/sent-{number}.png") for number in range(2)]
+    inputs = processor(sent, return_tensors="pt")
     torch.manual_seed(0)
     with torch.no_grad():
         outputs = model(**inputs)
@@ -53,23 +54,26 @@ print(json.dumps(told))
 
 
 def assert_answers_alike(asked: dict[Path, type], picture: Image.Image, home: Path) -> None:
-    """Ask checkpoints in a process of its own that has not the package, and here, about one plain picture.
+    """Ask checkpoints in a process of its own that has not the package, and here, about two plain pictures.
 
     Args:
         asked: folder of a checkpoint with its settings, and the auto class that loads it.
-        picture: encrypted for each of them.
+        picture: encrypted for each of them; the other one is the same, upside down.
         home: as in `run_without_the_package`.
     """
     for folder in asked:
-        Encryption.from_pretrained(folder)(picture).save(folder / "sent.png")
+        for number, plain in enumerate((picture, picture.rotate(180))):
+            Encryption.from_pretrained(folder)(plain).save(folder / f"sent-{number}.png")
     names = json.dumps({str(folder): auto_class.__name__ for folder, auto_class in asked.items()})
     told = json.loads(run_without_the_package(_ANSWERS, home, names).splitlines()[-1])
     for folder, auto_class in asked.items():
         processor = AutoImageProcessor.from_pretrained(folder)
-        inputs = processor(Image.open(folder / "sent.png"), return_tensors="pt")
+        model = auto_class.from_pretrained(folder).eval()
+        sent = [Image.open(folder / f"sent-{number}.png") for number in range(2)]
+        inputs = processor(sent, return_tensors="pt")
         torch.manual_seed(0)
         with torch.no_grad():
-            outputs = auto_class.from_pretrained(folder).eval()(**inputs)
+            outputs = model(**inputs)
         assert "logits" in told[str(folder)]
         for name, values in told[str(folder)].items():
             np.testing.assert_allclose(values, outputs[name].numpy(), atol=1e-5)

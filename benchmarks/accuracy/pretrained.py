@@ -3,14 +3,15 @@
     python ../shared/tools/dinov2_small.py outputs/dinov2_small
     python benchmarks/accuracy/pretrained.py --weights outputs/dinov2_small
 
-Converts DINOv2-small for every setting (fitting a new patch embedding where patches are changed), adapts it
-by `examples/adapt_backbone.py` on pictures that play the public ones (without their labels, and none of them
-is trained on), and then trains on encrypted pictures in three ways, with one budget for all rows: a linear
-probe on the features, the last quarter of the blocks, everything. The classifier starts as a logistic
-regression on the class token, and rates fall from block to block below it; random weights, whose blocks have
-nothing to keep, have one rate of their own. Writes each result to `benchmarks/results/pretrained.json` as it
-comes (a started table is gone on with), then the table in docs/results.md. `--validation` evaluates on a
-tenth of the training file; so the rates were chosen. `--data cells` takes BCCD's cells.
+Converts DINOv2-small for every setting (with its own patch embedding, and where patches are changed also with
+one that is fitted), adapts it by `examples/adapt_backbone.py` on pictures that play the public ones (without
+their labels, and none of them is trained on), and then trains on encrypted pictures in three ways, with one
+budget for all rows: a linear probe on the features, the last quarter of the blocks, everything. The
+classifier starts as a logistic regression on the class token, and rates fall from block to block below it;
+random weights, whose blocks have nothing to keep, have one rate of their own. Writes each result to
+`benchmarks/results/pretrained.json` as it comes (a started table is gone on with), then the table in
+docs/results.md. `--validation` evaluates on a tenth of the training file; so the rates were chosen.
+`--data cells` takes BCCD's cells.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from datasets import disable_progress_bars
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.accuracy.pretrained_data import load_pictures
-from benchmarks.accuracy.pretrained_starts import SETTINGS, WEIGHTS, build, encryption_of
+from benchmarks.accuracy.pretrained_starts import SETTINGS, WEIGHTS, build, encryption_of, refits
 from benchmarks.accuracy.pretrained_training import WAYS, Inputs, features, fine_tune, probe, start_head
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import ROOT, publish
@@ -35,7 +36,7 @@ from benchmarks.harness.tables import mean_and_deviation, table
 
 MARK = "pretrained"
 DATA = {"eurosat": "EuroSAT", "cells": "BCCD's cells"}
-PLACE = ("data", "train", "epochs", "patch", "setting", "weights", "steps")
+PLACE = ("data", "train", "epochs", "patch", "setting", "weights", "steps", "public")
 KEY = (*PLACE, "way", "layer_decay", "seed", "evaluated_on")
 COLUMNS = {  # of the table: a way, and whether its rates fall
     "linear probe": ("probe", False),
@@ -51,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / MARK)
     parser.add_argument("--data", choices=DATA, default="eurosat")
     parser.add_argument("--patch", type=int, default=16, help="pixels; the preset itself has 8 at this size")
-    parser.add_argument("--starts", nargs="+", choices=WEIGHTS, default=["converted", "adapted", "random"])
+    parser.add_argument("--starts", nargs="+", choices=WEIGHTS, default=list(WEIGHTS))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--train", type=int, default=1000, help="pictures to train on")
@@ -78,7 +79,8 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
         "patch": args.patch,
         "setting": name,
         "weights": weights,
-        "steps": args.adapt_steps if weights == "adapted" else 0,
+        "steps": args.adapt_steps if weights.endswith("adapted") else 0,
+        "public": args.public if weights.endswith("adapted") else 0,
         "seed": seed,
         "evaluated_on": "validation" if args.validation else "test",
     }
@@ -90,10 +92,12 @@ def measure(args: argparse.Namespace, name: str, weights: str, seed: int, pictur
     ways = [way for way in args.ways if tuple(wanted[way][part] for part in KEY) not in done]
     if weights == "random":  # whose blocks nobody trained, and so cannot stay as they are
         ways = [way for way in ways if way != "partial"]
-    if not ways or (name == "plain" and weights == "adapted"):
+    encryption = encryption_of(name, args.patch)
+    needless = weights.startswith("own") and not refits(encryption)  # converted weights are these
+    if not ways or needless or (name == "plain" and weights == "adapted"):
         return
     torch.manual_seed(seed)
-    started, encryption = time.process_time(), encryption_of(name, args.patch)
+    started = time.process_time()
     model, told = build(args, name, weights, pictures["public"][0])
     parts = {part: Inputs(model, encryption, pictures[part]) for part in ("train", "test")}
     found = {part: features(model, inputs) for part, inputs in parts.items()}
@@ -123,10 +127,11 @@ def rendered(results: list[dict]) -> str:
     trains, epochs = (sorted({run[part] for run in test}) for part in ("train", "epochs"))
     orders = (list(DATA), trains, epochs, [16, 8], SETTINGS, WEIGHTS)
     places = {tuple(run[part] for part in PLACE) for run in test}
-    for place in sorted(places, key=lambda one: [*map(_position, orders, one), one[-1]]):
-        data, train, times, patch, name, weights, steps = place
+    for place in sorted(places, key=lambda one: [*map(_position, orders, one), *one[-2:]]):
+        data, train, times, patch, name, weights, steps, public = place
         runs = [run for run in test if tuple(run[part] for part in PLACE) == place]
-        told = f"{weights}, {steps} steps" if steps else weights
+        start = weights.replace("_", " ")
+        told = f"{start}, {steps} steps, {public} pictures" if steps else start
         rows.append([DATA[data], train, times, patch, name, told, *_scores(runs)])
     if not rows:
         return "No row is stored yet."

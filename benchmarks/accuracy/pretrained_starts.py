@@ -5,22 +5,34 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from benchmarks.accuracy.pretrained_data import public_file
 from benchmarks.harness.pages import ROOT
-from hipmr_hf import Encryption, RandomShuffling
+from hipmr_hf import Encryption, MixingUp, RandomShuffling
 from hipmr_hf.adaptation.refit import refit_patch_embedding
 from hipmr_hf.encryption.preset_table import PRESETS
 from hipmr_hf.models import PEViTForImageClassification, PEViTImageProcessorPil
 from hipmr_hf.models.convert_transformers import load_pevit_from_transformers
+from hipmr_hf.training.patch_embedding import fitting_embedding
 
 SIDE = 64
 PRESET, QUARTER = "preset classification", "quarter interval"
 """The preset, which loses half of each patch's width, and the same with the quarter that it lost at first."""
-SETTINGS = ("plain", "RS", QUARTER, PRESET)
-WEIGHTS = ("random", "converted", "adapted")
+OTHERS = ("preset reversible", "preset dense", "preset strongest", "preset paper-mi")
+_ALL = {"interval": 0.5, "sub_patch_symmetries": True, "shuffle_tones": True}
+PARTS = {
+    "RS, half interval": {"interval": 0.5},
+    "RS, tones apart": {"shuffle_tones": True},
+    "RS, half interval, turns, tones apart": _ALL,
+}
+"""What of the preset's knobs costs what, beside turns alone, `reversible`; and all of them but its mixing."""
+SETTINGS = ("plain", "RS", *PARTS, QUARTER, PRESET, *OTHERS)
+"""The preset `paper-rs` is RS."""
+WEIGHTS = ("random", "own_embedding", "own_embedding_adapted", "converted", "adapted")
+"""Converted with DINOv2's own patch embedding, or with one fitted where patches are changed."""
 Model = tuple[PEViTForImageClassification, PEViTImageProcessorPil]
 _FITTED_ON = 1000  # public pictures that a new embedding is fitted on
 
@@ -28,7 +40,7 @@ _FITTED_ON = 1000  # public pictures that a new embedding is fitted on
 def encryption_of(name: str, patch: int) -> Encryption | None:
     """Settings by name, for pictures of 64 pixels and patches of any width.
 
-    The preset itself takes patches of 8 at that size; wider ones have its knobs.
+    The presets themselves take patches of 8 at that size; wider ones have their knobs.
 
     Example:
         >>> encryption_of(PRESET, 8) == Encryption.from_preset("classification", image_size=SIDE)
@@ -39,7 +51,12 @@ def encryption_of(name: str, patch: int) -> Encryption | None:
     size = {"image_size": SIDE, "patch_size": patch}
     if name == "RS":
         return RandomShuffling(**size)
-    preset = PRESETS["classification"]
+    if name in PARTS:
+        knobs = PARTS[name]
+        return RandomShuffling(**size, **knobs | {"interval": round(knobs.get("interval", 0) * patch)})
+    preset = PRESETS["classification" if name == QUARTER else name.removeprefix("preset ")]
+    if preset.strategy == "mi":
+        return MixingUp(**size, **preset.knobs)
     interval = patch // 4 if name == QUARTER else round(preset.interval * patch)
     return RandomShuffling(**size, interval=interval, **preset.knobs)
 
@@ -56,23 +73,47 @@ def build(args: argparse.Namespace, name: str, weights: str, public: list[np.nda
     encryption = encryption_of(name, args.patch)
     if weights == "random":
         return untrained(args, encryption), {}
+    if weights == "own_embedding":
+        return own_embedding(args, encryption), {}
     if weights == "converted":
         return converted(args, encryption, public)
-    return adapted(args, encryption, public, name)
+    if weights == "own_embedding_adapted":
+        return adapted(args, encryption, lambda: own_embedding(args, encryption), f"{name} own")
+    return adapted(args, encryption, lambda: converted(args, encryption, public)[0], name)
+
+
+def refits(encryption: Encryption | None) -> bool:
+    """Whether patches are changed, so that converted weights get a new embedding beside DINOv2's own."""
+    return encryption is not None and fitting_embedding(encryption) != "linear"
+
+
+def own_embedding(args: argparse.Namespace, encryption: Encryption | None) -> Model:
+    """Convert the weights; the patch embedding is their own, at the width of the encrypted patches."""
+    width = args.patch if encryption is None else encryption.encrypted_patch_size
+    model, processor, _ = load_pevit_from_transformers(
+        str(args.weights),
+        position_encoding=_positions(encryption),
+        patch_size=width,
+        image_size=SIDE // args.patch * width,
+    )
+    return model, processor
 
 
 def converted(
     args: argparse.Namespace, encryption: Encryption | None, public: list[np.ndarray]
 ) -> tuple[Model, dict]:
     """Convert the weights, with a new embedding where patches are changed."""
-    positions = "absolute" if encryption is None else "none"
+    if not refits(encryption):
+        return own_embedding(args, encryption), {}
     model, processor, _ = load_pevit_from_transformers(
-        str(args.weights), position_encoding=positions, patch_size=args.patch, image_size=SIDE
+        str(args.weights),
+        position_encoding=_positions(encryption),
+        patch_size=args.patch,
+        image_size=SIDE,
     )
-    if encryption is None or encryption.sub_patch_grid == 1:
-        return (model, processor), {}
+    kind = fitting_embedding(encryption)
     model, processor, report = refit_patch_embedding(
-        model, processor, encryption, public[:_FITTED_ON], patch_embedding="invariant"
+        model, processor, encryption, public[:_FITTED_ON], patch_embedding=kind
     )
     return (model, processor), {"explained": report.explained}
 
@@ -80,27 +121,31 @@ def converted(
 def untrained(args: argparse.Namespace, encryption: Encryption | None) -> Model:
     """The same architecture with random weights."""
     width = args.patch if encryption is None else encryption.encrypted_patch_size
-    invariant = encryption is not None and encryption.sub_patch_grid > 1
     model, _, _ = load_pevit_from_transformers(
         str(args.weights),
-        position_encoding="absolute" if encryption is None else "none",
-        patch_embedding="invariant" if invariant else "linear",
+        position_encoding=_positions(encryption),
+        patch_embedding="linear" if encryption is None else fitting_embedding(encryption),
         patch_size=width,
-        image_size=SIDE * width // args.patch,
+        image_size=SIDE // args.patch * width,
     )
     return PEViTForImageClassification(model.config), PEViTImageProcessorPil(patch_size=width)
 
 
+def _positions(encryption: Encryption | None) -> str:
+    """Positions for patches that keep their places, none for those that are shuffled."""
+    return "none" if encryption is not None and encryption.strategy == "rs" else "absolute"
+
+
 def adapted(
-    args: argparse.Namespace, encryption: Encryption, public: list[np.ndarray], name: str
+    args: argparse.Namespace, encryption: Encryption, convert: Callable[[], Model], name: str
 ) -> tuple[Model, dict]:
-    """Adapt the converted weights with the example, which goes on where it was stopped."""
+    """Adapt converted weights with the example, which goes on where it was stopped."""
     named = f"{args.data}_{args.train}_{args.public}_{name}_{args.patch}"
     slug = "".join(letter if letter.isalnum() else "_" for letter in named)
     start = args.output_dir / f"{slug}_converted"
     folder = args.output_dir / f"{slug}_{args.adapt_steps}_{args.adapt_rate}"
     if not (start / "model.safetensors").exists():
-        (model, processor), _ = converted(args, encryption, public)
+        model, processor = convert()
         for part in (processor, encryption, model):
             part.save_pretrained(start)
     options = {
@@ -108,6 +153,7 @@ def adapted(
         "teacher_name_or_path": args.weights,
         "pictures": public_file(args),
         "output_dir": folder,
+        "max_pictures": args.public,
         "max_train_steps": args.adapt_steps,
         "learning_rate": args.adapt_rate,
         "layer_decay": args.layer_decay,

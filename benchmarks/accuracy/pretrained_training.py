@@ -106,10 +106,11 @@ def fine_tune(
         model.pevit.embeddings.requires_grad_(False)
         blocks[: round(len(blocks) * (1 - LAST_SHARE))].requires_grad_(False)
     train, count = parts["train"], model.config.num_labels
+    whole = encryption is None or encryption.strategy == "mi"  # turned as a whole, not patch by patch
     augment = EncryptedAugmentation(
         count,
         turns="symmetries",
-        patch_size=None if encryption is None else encryption.encrypted_patch_size,
+        patch_size=None if whole else encryption.encrypted_patch_size,
         label_smoothing=SMOOTHING,
     )
     steps = args.epochs * math.ceil(len(train.labels) / args.batch_size)

@@ -6,7 +6,8 @@ A PEViT (`PEViTForPreTraining`) first tells, on encrypted tiles and without a la
 from another tile, or, where patches keep their places, where each stands; then it learns the classes from a
 few labelled ones, beside one that starts from nothing, with the same number of steps for both. Writes
 `benchmarks/results/pretraining.json` as results come (a started table is gone on with), and the table in
-docs/results.md. Settings: the preset "classification", and mixing-up. About 10 minutes of one core.
+docs/results.md. Settings: the preset "classification", and mixing-up. About 10 minutes of one core. With
+`--validation` a tenth of the training tiles is evaluated on, and not trained on; the table has none of that.
 """
 
 import argparse
@@ -37,7 +38,7 @@ SETTINGS: dict[str, Encryption] = {
     "MI": mixing(image_size=64, patch_size=8),
 }
 TASKS = {"nothing": None, "foreign patches told": "foreign", "places told": "places"}
-KEY = ("setting", "start", "labels", "seed")
+KEY = ("setting", "start", "labels", "seed", "evaluated_on")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,6 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--pretraining_epochs", type=int, default=6)
     parser.add_argument("--steps", type=int, default=200, help="of training with labels")
     parser.add_argument("--learning_rate", type=float, default=1e-3)
+    parser.add_argument("--validation", action="store_true", help="evaluate on a tenth of the training tiles")
     return parser.parse_args()
 
 
@@ -58,6 +60,11 @@ def encrypted(encryption: Encryption, args: argparse.Namespace, split: str, coun
     plain, labels = eurosat(args.data_dir, split, count)
     rows = encryption.encrypt_batch(np.stack([encryption.prepare(tile) for tile in plain]))
     return torch.from_numpy(rows).permute(0, 3, 1, 2), torch.from_numpy(labels)
+
+
+def shares(count: int) -> list[int]:
+    """Tell how many of the training tiles are trained on, and how many validated on: the last tenth."""
+    return [count - count // 10, count // 10]
 
 
 def pixels(rows: torch.Tensor) -> torch.Tensor:
@@ -103,7 +110,7 @@ def told(model: PEViTForPreTraining, rows: torch.Tensor) -> float:
 def pretrained(args: argparse.Namespace, name: str, task: str, seed: int, rows, test) -> tuple[dict, dict]:
     """Train without labels, once; returns the weights, and what is told of them."""
     encryption = SETTINGS[name]
-    slug = f"{name}_{task}_{seed}_{args.tiles}_{args.pretraining_epochs}".replace(" ", "_")
+    slug = f"{name}_{task}_{seed}_{len(rows)}_{args.pretraining_epochs}".replace(" ", "_")
     file = args.output_dir / f"{slug}.pt"
     if not file.exists():
         torch.manual_seed(seed)
@@ -131,21 +138,24 @@ def _sizes(name: str) -> dict:
 def run(args: argparse.Namespace, name: str, seed: int) -> None:
     """Train from every start with each number of labels, unless there is a result."""
     done = {tuple(one[part] for part in KEY) for one in load_results(args.results)}
+    evaluated_on = "validation" if args.validation else "test"
     todo = [
         (start, count)
         for start in args.starts
         for count in args.labels
-        if (name, start, count, seed) not in done
+        if (name, start, count, seed, evaluated_on) not in done
         and (TASKS[start] != "places" or SETTINGS[name].strategy == "mi")
     ]
     if not todo:
         return
     rows, labels = encrypted(SETTINGS[name], args, "train_6k", args.tiles)
-    test, test_labels = encrypted(SETTINGS[name], args, "test_1500", args.tests)
+    if args.validation:
+        (rows, test), (labels, test_labels) = (whole.split(shares(len(rows))) for whole in (rows, labels))
+    else:
+        test, test_labels = encrypted(SETTINGS[name], args, "test_1500", args.tests)
     config = pevit_config_for(SETTINGS[name], "tiny", **_sizes(name), num_labels=CLASSES)
     for start, count in todo:
-        about, task = {}, TASKS[start]
-        weights = None
+        weights, about, task = None, {}, TASKS[start]
         if task is not None:
             weights, about = pretrained(args, name, task, seed, rows, test)
         torch.manual_seed(seed)
@@ -164,7 +174,13 @@ def run(args: argparse.Namespace, name: str, seed: int) -> None:
             model, args.steps, args.learning_rate, loss_of, lambda model: accuracy(model, test, test_labels)
         )
         result = {"setting": name, "start": start, "labels": count, "seed": seed, "accuracy": curve[-1]}
-        result |= {"curve": curve, "steps": args.steps, "tiles": args.tiles, "pretraining": about}
+        result |= {
+            "evaluated_on": evaluated_on,
+            "curve": curve,
+            "steps": args.steps,
+            "tiles": args.tiles,
+            "pretraining": about,
+        }
         result |= {"pretraining_epochs": 0 if task is None else args.pretraining_epochs}
         seconds = time.process_time() - started + about.get("cpu_seconds", 0)
         add_result(args.results, result | {"cpu_seconds": seconds})
@@ -173,7 +189,7 @@ def run(args: argparse.Namespace, name: str, seed: int) -> None:
 
 def rendered(results: list[dict]) -> str:
     """Render the mean and the spread over the seeds that were trained."""
-    rows = []
+    rows, results = [], [one for one in results if one["evaluated_on"] == "test"]
     for name, count in sorted({(one["setting"], one["labels"]) for one in results}, reverse=True):
         for start in TASKS:
             runs = [one for one in results if tuple(one[part] for part in KEY[:3]) == (name, start, count)]

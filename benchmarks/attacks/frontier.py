@@ -5,10 +5,10 @@
 Measures nothing: collects what other benchmarks have stored, writes the tables of docs/settings.md and draws
 `docs/images/frontier.png`. Leakage is the largest share of pairs put together rightly by any attacker: Nc
 of those that never turn a piece (`jigsaw.py`, `neighbour.py`, `settings_sweep.py`; chance .005), adjacent
-pairs of those that turn them (`turned.py`, `whole.py`; chance .019). Under mixing-up alone order is public,
-and leakage is the likeness of the best drawn picture (`trained.py`). Cost is accuracy beside plain pictures,
-at equal budget: of `presets_accuracy.json` (15 epochs) where it is there, else of `eurosat_accuracy.json` (25
-epochs).
+pairs of those that turn them (`turned.py`, `whole.py`, `settings_sweep.py`; chance .019). Under mixing-up
+alone order is public, and leakage is the likeness of the best drawn picture (`trained.py`). Cost is accuracy
+beside plain pictures, at equal budget: of `presets_accuracy.json` (15 epochs) where it is there, else of
+`eurosat_accuracy.json` (25 epochs).
 """
 
 import argparse
@@ -21,8 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.attacks.frontier_figure import Point, draw
 from benchmarks.harness.arguments import script_parser
-from benchmarks.harness.figures import plot
 from benchmarks.harness.pages import IMAGES, publish
 from benchmarks.harness.results_file import load_results, stored
 from benchmarks.harness.tables import mean_and_deviation, table
@@ -98,6 +98,7 @@ ROWS = [
     Row("RS+MI, grid 4, symmetries, tones apart", "", "RS+MI, patch 16, grid 4, symmetries, tones apart",
         trained="RS+MI grid 4, symmetries, tones apart; invariant"),
     Row("MI", "paper-mi", drawn="MI", trained="MI; nonlinear", trained_before="MI, PEViT"),
+    Row("MI, normalization", drawn="MI, normalization"),
     Row("MI, symmetries", drawn="MI, symmetries", trained="MI, symmetries; invariant"),
     Row("MI, symmetries, normalization", drawn="MI, symmetries, normalization",
         trained="MI, symmetries, normalization; invariant"),
@@ -133,12 +134,14 @@ def never_turning(row: Row, results: dict[str, Any]) -> list[float]:
 
 def turning(row: Row, results: dict[str, Any]) -> list[float]:
     """What attackers that turn pieces put together: shares of adjacent pairs that truly are."""
-    return [
+    found = [
         float(np.mean([image["adjacent"] for image in run["images"]]))
         for mark in ("turned", "whole")
         for run in results[mark].get("runs", [])
         if run["setting"] == row.setting
     ]
+    swept = results["settings_sweep"]["settings"].get(row.swept, {}).get("turned")
+    return found + ([float(np.mean([run["scores"]["adjacent"] for run in swept["runs"]]))] if swept else [])
 
 
 def drawn(row: Row, results: dict[str, Any]) -> list[float]:
@@ -153,7 +156,7 @@ def drawn(row: Row, results: dict[str, Any]) -> list[float]:
 def cost(row: Row, results: dict[str, Any]) -> Cost | None:
     """What the setting costs beside the best plain pictures of its budget; None if nobody measured it."""
     for mark, name, plain in (
-        ("presets_accuracy", row.trained, ("plain; linear", "plain; invariant")),
+        ("presets_accuracy", row.trained, ("plain; linear", "plain; nonlinear", "plain; invariant")),
         ("eurosat_accuracy", row.trained_before, ("plain images, ViT",)),
     ):
         runs = [run for run in results[mark] if run["setting"] == name]
@@ -206,64 +209,25 @@ def rendered(results: dict[str, Any]) -> str:
     )
 
 
-def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw leakage against cost: hollow what is found without turning a piece, full the worst of all."""
-    points = [point for row in ROWS if (point := _point(row, results))]
-    points.sort(key=lambda point: (-point.cost, point.worst))
-    with plot(path, 10.4, 6.2) as (_, axes):
-        for place, point in enumerate(points):
-            look = {"color": point.colour, "markersize": 7}
-            axes.plot([point.before, point.worst], [point.cost] * 2, ":", color=point.colour, linewidth=0.8)
-            axes.plot(point.before, point.cost, "o", **look | {"markerfacecolor": "white", "markersize": 5})
-            axes.plot(point.worst, point.cost, "o", **look)
-            # Names stand in a column of their own, for many points lie close together.
-            axes.annotate(
-                f"{point.name}: {point.worst:.2f}, {point.cost:+.1f}",
-                (point.worst, point.cost),
-                xytext=(1.04, 1 - (place + 0.5) / len(points)),
-                textcoords="axes fraction",
-                fontsize=8,
-                color=point.colour,
-                va="center",
-                arrowprops={"arrowstyle": "-", "color": point.colour, "linewidth": 0.4, "relpos": (0, 0.5)},
-            )
-        axes.axvline(0.019, color="grey", linewidth=0.8, linestyle="--")
-        axes.annotate("chance, pieces turned", (0.019, 0.02), xycoords=("data", "axes fraction"),
-                      rotation=90, fontsize=7, color="grey", ha="right")  # fmt: skip
-        axes.axhline(0, color="grey", linewidth=0.8)
-        axes.set_xscale("log")
-        ticks = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_xlim(0.003, 1.3)
-        axes.set_yscale("symlog", linthresh=3)
-        axes.set_ylim(-25, 1.5)
-        ticks = (-20, -10, -5, -3, -2, -1, 0, 1)
-        axes.set_yticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
-        axes.set_xlabel(
-            "share of pairs that the worst attacker puts together rightly (hollow: pieces never turned)"
-        )
-        axes.set_ylabel("accuracy on EuroSAT beside plain pictures, points")
+def points(results: dict[str, Any], *, mixed: bool) -> list[Point]:
+    """Rows with leakage and cost, of pictures that are only mixed or of those that are shuffled."""
+    found = [_point(row, results) for row in ROWS if row.setting.startswith("MI") == mixed]
+    return [point for point in found if point is not None]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Point:
-    """Where a row lies in the figure."""
-
-    name: str
-    colour: str
-    before: float
-    worst: float
-    cost: float
-
-
-def _point(row: Row, results: dict[str, Any]) -> _Point | None:
+def _point(row: Row, results: dict[str, Any]) -> Point | None:
     before, price = never_turning(row, results), cost(row, results)
-    found = before + turning(row, results)
+    found = before + turning(row, results) + drawn(row, results)
     if price is None or not found:
         return None
     name = row.preset or row.setting.replace("symmetries", "sym.").replace("normalization", "norm.")
-    colour = "#b2182b" if row.preset else "#2166ac"
-    return _Point(name, colour, max(before or found), max(found), price.points)
+    return Point(name, bool(row.preset), max(before or found), max(found), price.points)
+
+
+def another_photograph(results: dict[str, Any]) -> float:
+    """Likeness of another photograph, beside which that of drawn pictures is read."""
+    runs = results["trained_attacks"]["experiments"]["decoder: MI"]["runs"]
+    return float(np.mean([run["chance"]["likeness"] for run in runs]))
 
 
 def stored_results() -> dict[str, Any]:
@@ -284,7 +248,8 @@ def main() -> None:
     args = parse_arguments()
     results = stored_results()
     publish(MARK, rendered(results), args.results)
-    draw(results, IMAGES / "frontier.png")
+    shuffled, mixed = points(results, mixed=False), points(results, mixed=True)
+    draw(shuffled, mixed, IMAGES / "frontier.png", another=another_photograph(results))
 
 
 if __name__ == "__main__":

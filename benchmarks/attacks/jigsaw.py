@@ -52,6 +52,7 @@ SETTINGS: dict[str, Encryption] = {
     "RS+MI, patch 16, symmetries, normalization": shuffling(**HARDENED),
     "RS, patch 16, symmetries, tones apart": shuffling(**TONES_APART),
     "RS, patch 16, interval 4, symmetries, tones apart": shuffling(interval=4, **TONES_APART),
+    "RS, patch 16, interval 8, symmetries, tones apart": shuffling(interval=8, **TONES_APART),
     "RS+MI, patch 16, symmetries, tones apart": shuffling(**MIXED, **TONES_APART),
     "RS+MI, patch 16, interval 4, symmetries, tones apart": shuffling(interval=4, **MIXED, **TONES_APART),
     "RS+MI, patch 16, interval 8, symmetries, tones apart": shuffling(interval=8, **MIXED, **TONES_APART),

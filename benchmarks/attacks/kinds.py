@@ -6,7 +6,8 @@ An attacker knows what kind of pictures a dataset holds. For each kind and setti
 16 pictures of that kind (6 for whole patches), another on as many crops of photographs; both attack the same
 6 pictures of the kind, which nothing was fitted on (other pages, people, tiles), 224x224 with patches of 16.
 Found: under mixed settings the share of patches whose best-scored partner is truly beside them; for whole
-turned patches the share of neighbours put back, side and turn. Writes `benchmarks/results/kinds.json` as
+turned patches the share of neighbours put back, side and turn. Patches that are equal, as blank ones are,
+count as one another, and chance is that of the pictures attacked. Writes `benchmarks/results/kinds.json` as
 results come, and the table of docs/attacks.md.
 """
 
@@ -21,15 +22,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.attacks.turned import SETTINGS, crops_to_fit
+from benchmarks.harness.alike import Kinds, neighbours_alike, partners_alike
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.kinds import pages, portraits, tiles
-from benchmarks.harness.pages import publish
+from benchmarks.harness.pages import measure_and_publish
 from benchmarks.harness.photographs import divide
 from benchmarks.harness.results_file import load_results, save_part
 from benchmarks.harness.tables import standard_error, table
-from hipmr_hf.attacks.base import encrypt_with_truth
+from hipmr_hf.attacks.base import encrypt_with_truth, grid_shape, split_mosaic
 from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned
-from hipmr_hf.attacks.jigsaw_whole.attacker import cannot_be_whole, fit_whole
+from hipmr_hf.attacks.jigsaw_whole.attacker import WholeAttacker, cannot_be_whole, fit_whole
 
 MARK = "kinds"
 COMMAND = "python benchmarks/attacks/kinds.py"
@@ -86,20 +88,26 @@ def fitted(name: str, pictures: list[np.ndarray]) -> Any:
     plain = [encryption.prepare(picture) for picture in pictures]
     if cannot_be_whole(encryption) is None:
         return fit_whole(encryption, plain[:WHOLE_FITTED], trees=0, rounds=1, steps=1000)
-    return fit_turned(encryption, plain, trees=TREES, steps=100, runs=1)
+    return fit_turned(encryption, plain, trees=TREES)
 
 
 def found(name: str, attacker: Any, attacked: list[np.ndarray]) -> dict[str, Any]:
-    """Attack pictures under fresh randomness: a share for each, and chance."""
-    encryption, shares, chance = SETTINGS[name], [], 0.0
+    """Attack pictures under fresh randomness: a share for each, and chance, the mean of theirs."""
+    encryption, shares, chances = SETTINGS[name], [], []
     for picture in attacked:
         sample = encrypt_with_truth(encryption, encryption.prepare(picture)[None])
-        whole = sample.turns is not None
-        truth = [sample.positions[0], *([sample.turns[0]] if whole else [])]
-        result, measure = attacker(sample.images[0], *truth), "neighbour_turned" if whole else "partner"
-        shares.append(result.scores[measure])
-        chance = result.chance[measure]
-    return {"shares": shares, "chance": chance}
+        pieces = split_mosaic(sample.images[0], encryption.encrypted_patch_size)
+        kinds, positions = Kinds(pieces, grid_shape(encryption)), sample.positions[0]
+        if isinstance(attacker, WholeAttacker):
+            result = attacker(sample.images[0])
+            put = result.positions, result.turns
+            share, chance = neighbours_alike(kinds, put, (positions, sample.turns[0]))
+        else:
+            scores = np.mean([model(pieces) for model in attacker.models], axis=0)
+            share, chance = partners_alike(kinds, scores, positions)
+        shares.append(share)
+        chances.append(chance)
+    return {"shares": shares, "chance": float(np.mean(chances))}
 
 
 def spread(part: dict[str, Any]) -> str:
@@ -127,11 +135,7 @@ def rendered(runs: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    args = parse_arguments()
-    if not args.report:
-        measure(args)
-    if args.report or not args.only:
-        publish(MARK, rendered(load_results(args.results).get("runs", [])), args.results)
+    measure_and_publish(MARK, parse_arguments(), measure, rendered)
 
 
 if __name__ == "__main__":

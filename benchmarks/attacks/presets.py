@@ -2,11 +2,12 @@
 
     python benchmarks/attacks/presets.py
 
-Collects what other benchmarks have stored: attackers that turn pieces (`turned.json`), decoders of mixed
-pictures (`trained_attacks.json`), scenes and people linked (`linkage.json`), faces, words and scenes
-recognised (`recognisers.json`) and accuracy (`presets_accuracy.json`). All of it goes to
-`src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and into docs/settings.md. What is not
-stored is told as not measured.
+Collects what other benchmarks have stored: the worst attacker that turns pieces (`turned.json`, `whole.json`;
+where none is turned the solver of `jigsaw_attack.json` as well), decoders of mixed pictures
+(`trained_attacks.json`), scenes and people linked (`linkage.json`), faces, words and scenes recognised
+(`recognisers.json`), accuracy (`presets_accuracy.json`) and what is found at other sizes (`sizes.json`). All
+of it goes to `src/hipmr_hf/hub/preset_figures.json`, which `hipmr presets` prints, and, but for other sizes,
+into docs/settings.md. What is not stored is told as not measured.
 """
 
 import json
@@ -20,10 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.accuracy.presets import MARK as ACCURACY
 from benchmarks.attacks.linkage_table import MARK as LINKED
 from benchmarks.attacks.recognisers_table import MARK as RECOGNISED
+from benchmarks.attacks.sizes import MARK as SIZES
+from benchmarks.attacks.sizes import score_of
+from benchmarks.attacks.turned import CROPS, TREES, effort_of
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import publish
 from benchmarks.harness.results_file import load_results, stored
-from benchmarks.harness.tables import mean_and_deviation, table
+from benchmarks.harness.tables import mean_and_deviation, share, share_of_chance, table
 from hipmr_hf import Encryption
 from hipmr_hf.commands.presets import flags
 from hipmr_hf.encryption.preset_table import PRESETS
@@ -56,17 +60,6 @@ SOLVED_ROWS = {"paper-rs": "RS, patch 16"}
 """Rows of `jigsaw_attack.json`."""
 DRAWN_ROWS = {"decoder: MI, symmetries, tones apart": "dense", "decoder: MI": "paper-mi"}
 """Experiments of `trained_attacks.json`, on pictures whose patches keep their places."""
-
-
-def share(value: float) -> str:
-    """Write a share.
-
-    Example:
-
-        >>> share(0.051), share(0.8743), share(1.0)
-        ('.05', '.87', '1.00')
-    """
-    return f"{value:.2f}" if value >= 0.995 else f"{value:.2f}"[1:]
 
 
 def linked(results: dict) -> dict[str, dict]:
@@ -114,25 +107,40 @@ def most_recognised(results: dict, measure: str) -> dict[str, dict]:
         name, value = one["preset"], float(np.mean(one["values"]))
         if name is None or (name in found and found[name]["value"] >= value):
             continue
+        told = same_one(looked, name) if measure == "faces_identified" else ""
         found[name] = {
             "value": value,
             "said": share(value),
-            "beside": f"plain {share(plain)}, chance {share_of_chance(one['chance'])}",
+            "beside": f"{told}plain {share(plain)}, chance {share_of_chance(one['chance'])}",
             "measured_on": f"{len(one['values'])} pictures, 224 pixels, {one['source']}; tried: {seen[name]}",
             "command": results["command"],
         }
     return found
 
 
-def share_of_chance(value: float) -> str:
-    """Write what guessing gives, which may be little.
+def same_one(looked: list[dict], preset: str) -> str:
+    """Say where it is always the same picture that is named right, which tells less than a share seems to.
+
+    Nothing is said of a preset under which others are named as well, or none.
 
     Example:
 
-        >>> share_of_chance(0.025)
-        '.025'
+        >>> rows = [("a", "as it is", [1, 0, 0]), ("a", "solver", [1, 0]), ("b", "solver", [1, 1])]
+        >>> rows = [dict(zip(("preset", "source", "values"), row)) for row in rows]
+        >>> same_one(rows, "a")
+        'one of 2, as encrypted one of 3, the same portrait under every preset with just one; '
+        >>> same_one(rows, "b")
+        ''
     """
-    return f"{value:.3f}".removeprefix("0")
+    rows = [one for one in looked if one["preset"] is not None]
+    right = [(one["preset"], [n for n, value in enumerate(one["values"]) if value]) for one in rows]
+    just_one = {numbers[0] for _, numbers in right if len(numbers) == 1}
+    if len(just_one) != 1 or any(name == preset and len(numbers) != 1 for name, numbers in right):
+        return ""
+    counts = {one["source"]: len(one["values"]) for one in rows if one["preset"] == preset}
+    fewest, encrypted = min(counts.values()), counts["as it is"]
+    same = "the same portrait under every preset with just one"
+    return f"one of {fewest}, as encrypted one of {encrypted}, {same}; "
 
 
 def turned(results: dict, measure: str) -> dict[str, dict]:
@@ -155,18 +163,22 @@ def turned(results: dict, measure: str) -> dict[str, dict]:
 
 
 def asked(run: dict) -> str:
-    """What the command says besides, where a network learned first; a whole table is measured without.
+    """What the command says besides, where more or less was asked for than the table of all settings has.
 
     Example:
 
-        >>> asked({"setting": "RS", "network": {"seconds": 3600.0}})
-        ' --learn 3600 --only "RS"'
-        >>> asked({"setting": "RS"})
+        >>> asked({"setting": "RS", "crops": 192, "network": {"seconds": 3600.0}})
+        ' --crops 192 --learn 3600 --only "RS"'
+        >>> asked({"setting": "RS", "crops": 48})
         ''
     """
-    if "network" not in run:
-        return ""
-    return f' --learn {run["network"]["seconds"]:.0f} --only "{run["setting"]}"'
+    usual, effort = (CROPS, TREES, 1, 0), effort_of(run)
+    flags = [
+        f" --{flag} {value:.0f}"
+        for flag, value, default in zip(("crops", "trees", "models", "learn"), effort, usual, strict=True)
+        if value != default
+    ]
+    return "".join([*flags, f' --only "{run["setting"]}"']) if flags else ""
 
 
 def worst(found: dict[str, dict], solved: dict) -> dict[str, dict]:
@@ -186,16 +198,16 @@ def worst(found: dict[str, dict], solved: dict) -> dict[str, dict]:
     return found
 
 
-def whole(found: dict[str, dict], results: dict) -> dict[str, dict]:
-    """The same figures, or what is put together of whole turned patches, where that is more."""
+def whole(found: dict[str, dict], results: dict, measure: str) -> dict[str, dict]:
+    """The same figures, or what the attacker of whole turned patches finds, where that is more."""
     for run in results.get("runs", []):
         preset = TURNED_ROWS.get(run["setting"])
-        value = float(np.mean([image["adjacent"] for image in run["images"]]))
+        value = float(np.mean([image[measure] for image in run["images"]]))
         if preset is not None and value > found.get(preset, {"value": 0.0})["value"]:
             found[preset] = {
                 "value": value,
                 "said": share(value),
-                "beside": f"chance {run['chance']['adjacent']:.3f}".replace(" 0.", " ."),
+                "beside": f"chance {run['chance'][measure]:.3f}".replace(" 0.", " ."),
                 "measured_on": f"{len(run['images'])} photographs of 224 pixels",
                 "command": results["command"],
             }
@@ -224,37 +236,49 @@ def accuracies(runs: list[dict]) -> dict[str, dict]:
         if run["encryption"] is None:
             plain.setdefault(run["patch_embedding"], []).append(run["accuracy"])
     beside = f"plain {100 * max(map(np.mean, plain.values())):.1f} %" if plain else "plain not measured"
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[dict]] = {}
     for run in runs:
         if run["encryption"] is None:
             continue
         encryption = Encryption.from_dict(run["encryption"])
         name = preset_of(encryption)
         if name is not None and fitting_embedding(encryption) == run["patch_embedding"]:
-            found.setdefault(name, []).append(run["accuracy"])
+            found.setdefault(name, []).append(run)
     return {
         name: {
-            "value": float(np.mean(values)),
-            "said": f"{mean_and_deviation([100 * value for value in values], 1)} %",
+            "value": float(np.mean([run["accuracy"] for run in ours])),
+            "said": f"{mean_and_deviation([100 * run['accuracy'] for run in ours], 1)} %",
             "beside": beside,
-            "measured_on": f"EuroSAT, 64 pixels, {len(values)} seed{'s' * (len(values) > 1)}",
-            "command": "python benchmarks/accuracy/presets.py",
+            "measured_on": f"EuroSAT, 64 pixels, {len(ours)} seed{'s' * (len(ours) > 1)}",
+            "command": f"python benchmarks/accuracy/presets.py{trained_by(ours)}",
         }
-        for name, values in found.items()
+        for name, ours in found.items()
     }
+
+
+def trained_by(runs: list[dict]) -> str:
+    """What the command says besides, for runs of one row.
+
+    Example:
+
+        >>> trained_by([{"seed": seed, "extra": ["bf16=false"]} for seed in (0, 1)])
+        ' --seeds 0 1 --extra bf16=false'
+    """
+    seeds = " ".join(str(seed) for seed in sorted(run["seed"] for run in runs))
+    extra = " ".join(sorted({word for run in runs for word in run["extra"]}, reverse=True))
+    return f" --seeds {seeds}" + (f" --extra {extra}" if extra else "")
 
 
 def collected() -> dict[str, dict[str, dict]]:
     """Every figure of every preset that is stored."""
     links = load_results(stored(LINKED))
-    turning = load_results(stored("turned"))
+    turning, of_whole = load_results(stored("turned")), load_results(stored("whole"))
     recognised = load_results(stored(RECOGNISED))
     measures = {
         "adjacent": whole(
-            worst(turned(turning, "adjacent"), load_results(stored("jigsaw_attack"))),
-            load_results(stored("whole")),
+            worst(turned(turning, "adjacent"), load_results(stored("jigsaw_attack"))), of_whole, "adjacent"
         ),
-        "partner": turned(turning, "partner"),
+        "partner": whole(turned(turning, "partner"), of_whole, "partner"),
         "drawn": drawn(load_results(stored("trained_attacks"))),
         "linked": linked(links),
         "person": person(links),
@@ -265,6 +289,27 @@ def collected() -> dict[str, dict[str, dict]]:
         name: {measure: found[name] for measure, found in measures.items() if name in found}
         for name in PRESETS
     }
+
+
+def by_size(results: dict) -> dict[str, dict[str, dict]]:
+    """What a short attack found under each preset at each size."""
+    found: dict[str, dict[str, dict]] = {}
+    for run in results.get("runs", []):
+        drawn, images = score_of(run) == "likeness", run["images"]
+        value, chance = (float(np.mean([one[key] for one in images])) for key in (score_of(run), "chance"))
+        found.setdefault(run["preset"], {})[str(run["size"])] = {
+            "value": value,
+            "said": share(value),
+            "beside": f"another photograph {share(chance)}" if drawn else f"chance {share_of_chance(chance)}",
+            "measured_on": f"{len(images)} photographs",
+            "command": results["command"],
+        }
+    return {name: found[name] for name in PRESETS if name in found}
+
+
+def written() -> dict[str, object]:
+    """All that the file holds."""
+    return {"command": COMMAND, "presets": collected(), "sizes": by_size(load_results(stored(SIZES)))}
 
 
 def rendered(figures: dict[str, dict[str, dict]]) -> str:
@@ -289,9 +334,9 @@ def _cell(name: str, measure: str, figure: dict | None) -> str:
 
 def main() -> None:
     script_parser(__doc__).parse_args()
-    figures = collected()
-    write_whole(PLACE, json.dumps({"command": COMMAND, "presets": figures}, indent=1) + "\n")
-    publish(MARK, rendered(figures), stored(MARK))
+    told = written()
+    write_whole(PLACE, json.dumps(told, indent=1) + "\n")
+    publish(MARK, rendered(told["presets"]), stored(MARK))
 
 
 if __name__ == "__main__":

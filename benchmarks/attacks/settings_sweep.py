@@ -7,23 +7,28 @@
 The first command fits the handcrafted attacker to each setting on photographs that are not attacked, and
 attacks Kodak photographs (centre crops, 224x224): neighbour top-1 before any assembly, and what a jigsaw
 search of bounded length puts together. The second trains a neighbour network for every setting where the
-first found little (`--worth_training`), the best settings first. Neither turns a piece; the third fits the
-attacker that does (`turned.py`, with fewer crops) to every setting with symmetries. All write
-`benchmarks/results/settings_sweep.json` as results come, go on where they stopped, and render
-docs/settings.md. Times are processor seconds of one core that may be shared with other work.
+first found little (`--worth_training`), the best settings first. Neither turns a piece; the third fits those
+that do to every setting with symmetries: `turned.py`'s, with fewer crops, and where patches are whole, which
+means unmixed, `whole.py`'s as well. All write `benchmarks/results/settings_sweep.json` as results come, go on
+where they stopped, and render docs/settings.md. Times are processor seconds of one core that may be shared
+with other work.
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.attacks.settings_table import MARK, TURNED, leak, rendered, values
+from benchmarks.attacks.settings_table import MARK, TURNED, leak, rendered, turning_asked, values
+from benchmarks.attacks.whole import CROPS as WHOLE_CROPS
+from benchmarks.attacks.whole import SEARCH
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.attacking import compile_solver, puzzle
 from benchmarks.harness.pages import publish
@@ -31,10 +36,12 @@ from benchmarks.harness.photographs import ATTACKED, collection, random_crop
 from benchmarks.harness.results_file import load_results, save_part
 from benchmarks.harness.settings import SIDE, shuffling
 from hipmr_hf import RandomShuffling
+from hipmr_hf.attacks.base import encrypt_with_truth
 from hipmr_hf.attacks.jigsaw.compatibility import ALL_COLOURS
 from hipmr_hf.attacks.jigsaw.pair_scores import fit_weights, pair_scores
 from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
 from hipmr_hf.attacks.jigsaw.weights import PairWeights
+from hipmr_hf.attacks.jigsaw_whole.attacker import WholeAttacker, fit_whole
 
 COMMAND = "python benchmarks/attacks/settings_sweep.py"
 ABOUT = {
@@ -217,33 +224,56 @@ def measure_trained(args: argparse.Namespace, photographs: Photographs) -> None:
 
 
 def measure_turned(args: argparse.Namespace, photographs: Photographs) -> None:
-    """Fit an attacker that turns pieces to each setting with symmetries, the best settings first."""
-    from hipmr_hf.attacks.base import encrypt_with_truth
+    """Fit attackers that turn pieces to each setting with symmetries, the best settings first."""
     from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned
 
+    def fit_pairs(encryption: RandomShuffling, crops: list[np.ndarray]) -> Any:
+        return fit_turned(encryption, crops, trees=120)
+
+    def fit_sides(encryption: RandomShuffling, crops: list[np.ndarray]) -> Any:
+        return fit_whole(encryption, crops, trees=0, **SEARCH)
+
+    fits = {"turned": (fit_pairs, args.turned_crops), "whole": (fit_sides, WHOLE_CROPS)}
     settings = load_results(args.results, "settings")
     crops = [random_crop(photo, SIDE, np.random.default_rng(1)) for photo in photographs.all_others]
     for name in sorted(args.only or settings, key=lambda one: leak(settings[one])):
         record, encryption = settings[name], parse_setting(name)
-        if "turned" in record or not encryption.sub_patch_symmetries:
-            continue
-        started = time.process_time()
-        fitted_on = few(encryption, args.turned_crops)
-        attacker = fit_turned(encryption, crops[:: max(1, len(crops) // fitted_on)][:fitted_on], trees=120)
-        ours = {"crops": fitted_on, "cpu_seconds": round(time.process_time() - started, 1), "runs": []}
-        for index, photo in list(photographs.attacked.items())[: few(encryption, args.images)]:
-            sample = encrypt_with_truth(encryption, encryption.prepare(photo)[None])
-            result = attacker(sample.images[0], sample.positions[0])
-            ours["runs"].append(
-                {
-                    "image": index,
-                    "scores": {name: round(result.scores[name], 4) for name in TURNED},
-                    "chance": {name: round(result.chance[name], 5) for name in TURNED},
-                }
-            )
-        record["turned"] = ours
-        save(args.results, settings)
-        print(f"{name}: adjacent {values(ours, 'adjacent').mean():.3f}", flush=True)
+        attacked = dict(list(photographs.attacked.items())[: few(encryption, args.images)])
+        for kind in turning_asked(record["knobs"]):
+            if kind in record:
+                continue
+            fit_one, count = fits[kind]
+            count = few(encryption, count)
+            fitted_on = crops[:: max(1, len(crops) // count)][:count]
+            record[kind] = attack_turned(encryption, attacked, fit_one, fitted_on)
+            save(args.results, settings)
+            print(f"{name}: {kind}, adjacent {values(record[kind], 'adjacent').mean():.3f}", flush=True)
+
+
+def attack_turned(
+    encryption: RandomShuffling,
+    attacked: dict[int, Image.Image],
+    fit_one: Callable[[RandomShuffling, list[np.ndarray]], Any],
+    crops: list[np.ndarray],
+) -> dict[str, Any]:
+    """Fit an attacker that turns pieces, and let it attack every photograph under fresh randomness."""
+    started = time.process_time()
+    attacker = fit_one(encryption, crops)
+    by_sides = isinstance(attacker, WholeAttacker)
+    record = {"crops": len(crops), "cpu_seconds": round(time.process_time() - started, 1), "runs": []}
+    for index, photo in attacked.items():
+        sample = encrypt_with_truth(encryption, encryption.prepare(photo)[None])
+        truth = (sample.positions[0], sample.turns[0]) if by_sides else (sample.positions[0],)
+        result = attacker(sample.images[0], *truth)
+        record["runs"].append(
+            {
+                "image": index,
+                "scores": {name: round(result.scores[name], 4) for name in TURNED},
+                "chance": {name: round(result.chance[name], 5) for name in TURNED},
+                "cpu_seconds": round(result.cpu_seconds, 2),
+            }
+        )
+    return record
 
 
 def main() -> None:

@@ -13,7 +13,9 @@ HOLDS = 2.0
 _SHOWN = ("pair_top1", "neighbour")
 """Top-1 and Nc."""
 TURNED = ("partner", "adjacent")
-"""Scores of the attacker that turns pieces."""
+"""Scores of attackers that turn pieces."""
+TURNING = ("turned", "whole")
+"""The attackers that turn pieces: by what no turn changes, and by the sides of whole patches."""
 
 
 def values(record: dict, score: str) -> np.ndarray:
@@ -32,8 +34,24 @@ def attackers(setting: dict) -> list[dict]:
 def leak(setting: dict) -> float:
     """Most that any attacker gets, in units of chance."""
     found = [times_chance(one, score) for one in attackers(setting) for score in _SHOWN]
-    turned = setting.get("turned")
-    return max(found + ([times_chance(turned, score) for score in TURNED] if turned else []))
+    return max(found + [times_chance(one, score) for one in turning(setting) for score in TURNED])
+
+
+def turning(setting: dict) -> list[dict]:
+    """What attackers that turn pieces found."""
+    return [setting[kind] for kind in TURNING if kind in setting]
+
+
+def turning_asked(knobs: dict) -> tuple[str, ...]:
+    """Which attackers that turn pieces a setting has to meet: whole patches are those that are not mixed.
+
+    Example:
+        >>> turning_asked({"sub_patch_symmetries": True, "sub_patch_grid": 2})
+        ('turned',)
+    """
+    if not knobs["sub_patch_symmetries"]:
+        return ()
+    return TURNING if knobs["sub_patch_grid"] == 1 else TURNING[:1]
 
 
 def spread(record: dict, score: str) -> float:
@@ -57,13 +75,19 @@ def _cells(record: dict | None, scores: tuple[str, ...] = _SHOWN) -> list[str]:
     return [f"{values(record, s).mean():.3f} ± {spread(record, s):.3f}" for s in scores]
 
 
+def _worst(records: list[dict], score: str) -> str:
+    """The cell of the attacker that finds most, by this score."""
+    most = max(records, key=lambda record: values(record, score).mean(), default=None)
+    return _cells(most, (score,))[0]
+
+
 def _row(one: dict) -> list[object]:
     ours, trained = one["handcrafted"], one.get("trained")
     shown = f"{one['pixels']}x{one['pixels']}"
     seconds = f"{trained['effort']['cpu_seconds']:.0f}" if trained else "-"
     chance = f"{ours['runs'][0]['chance']['pair_top1']:.4f}"
     cells = [title(one["knobs"]), shown, f"{one['kept']:.1%}", len(ours["runs"])]
-    turned = _cells(one.get("turned"), TURNED)
+    turned = [_worst(turning(one), score) for score in TURNED]
     return [*cells, *_cells(ours), *_cells(trained), seconds, chance, *turned, f"{leak(one):.1f}"]
 
 
@@ -84,7 +108,7 @@ def verdict(settings: dict[str, dict]) -> str:
     best = min(tried, key=leak)
     within = [one for one in sorted(tried, key=leak) if leak(one) <= HOLDS]
     said = (
-        "Handcrafted and trained attackers, and where pieces are turned one that turns them, tried "
+        "Handcrafted and trained attackers, and where pieces are turned those that turn them, tried "
         f"{len(tried)} of {len(settings)} settings. "
     )
     if not within:
@@ -97,7 +121,7 @@ def verdict(settings: dict[str, dict]) -> str:
 
 
 def _was_turned(one: dict) -> bool:
-    return "turned" in one or not one["knobs"]["sub_patch_symmetries"]
+    return all(kind in one for kind in turning_asked(one["knobs"]))
 
 
 def rendered(settings: dict[str, dict]) -> str:

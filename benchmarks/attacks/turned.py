@@ -9,8 +9,9 @@ adjacent the share of adjacent pairs of the assembled picture that are truly adj
 these pairs lie, 1 for no order at all. Writes `benchmarks/results/turned.json` as results come (a started
 table is gone on with; `--only` measures the named settings alone, and several runs may work side by side) and
 puts the table into docs/attacks.md. With `--learn SECONDS` a network learns first, for so long, which patches
-are neighbours, from random crops of the same photographs, and its scores are one feature more. Times are
-processor seconds of one core.
+are neighbours, from random crops of the same photographs, and its scores are one feature more. With
+`--models NUMBER` so many attackers are fitted, each on encryptions of its own, and their scores are averaged.
+Times are processor seconds of one core.
 """
 
 import argparse
@@ -55,6 +56,7 @@ SETTINGS: dict[str, RandomShuffling] = {
     "RS, symmetries, tones apart": shuffling(**_APART),
     "RS, interval 4, symmetries, normalization": shuffling(interval=4, **_NORMALIZED),
     "RS, interval 4, symmetries, tones apart": shuffling(interval=4, **_APART),
+    "RS, interval 8, symmetries, tones apart": shuffling(interval=8, **_APART),
     "RS+MI": shuffling(**MIXED),
     "RS+MI, symmetries": shuffling(**MIXED, **_TURNED),
     "RS+MI, symmetries, normalization": shuffling(**MIXED, **_NORMALIZED),
@@ -79,11 +81,15 @@ SCORES = ("partner", "adjacent", "distance")
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__, results=MARK, only="names of settings", report="print the table")
     parser.add_argument("--crops", type=int, default=CROPS, help="to fit on; others than the default: curve")
+    parser.add_argument("--trees", type=int, default=TREES, help="of each boosting round, likewise")
+    parser.add_argument("--models", type=int, default=1, help="whose scores are averaged, likewise")
     parser.add_argument("--learn", type=float, default=0, help="seconds that a network learns; default: none")
     return parser.parse_args()
 
 
-def crops_to_fit(photos: list[np.ndarray], count: int, seed: int = 0) -> list[np.ndarray]:
+def crops_to_fit(
+    photos: list[np.ndarray], count: int, seed: int = 0, *, side: int = SIDE
+) -> list[np.ndarray]:
     """Cut crops: first the centre of every photograph as large as can be, then somewhat smaller ones."""
     rng, crops = np.random.default_rng(seed), []
     for number in range(count):
@@ -91,7 +97,7 @@ def crops_to_fit(photos: list[np.ndarray], count: int, seed: int = 0) -> list[np
         first = number < len(photos)
         centre = (0.5, 0.5) if first else tuple(rng.random(2))
         bleed = 0.0 if first else 0.14 * rng.random()
-        fitted = ImageOps.fit(photo, (SIDE, SIDE), Image.Resampling.BICUBIC, bleed, centre)
+        fitted = ImageOps.fit(photo, (side, side), Image.Resampling.BICUBIC, bleed, centre)
         crops.append(np.asarray(fitted))
     return crops
 
@@ -101,13 +107,11 @@ def measure(args: argparse.Namespace) -> None:
     attacked, learned_from = divide(args.data_dir, "photos_skimage", "coco128_free_train")
     crops = crops_to_fit(learned_from, args.crops)
     for name in args.only or SETTINGS:
-        asked = (name, args.crops, args.learn)
-        if any(
-            (run["setting"], run["crops"], learned_for(run)) == asked for run in stored_runs(args.results)
-        ):
+        asked = (name, args.crops, args.trees, args.models, args.learn)
+        if any((run["setting"], *effort_of(run)) == asked for run in stored_runs(args.results)):
             continue
         learned = learn(name, learned_from, args.learn) if args.learn else None
-        run = one_setting(name, crops, attacked, learned)
+        run = one_setting(name, crops, attacked, learned, trees=args.trees, models=args.models)
         if learned:
             run["network"] = {"seconds": args.learn, **learned.effort, "curve": learned.curve}
         add(args.results, run)
@@ -116,6 +120,11 @@ def measure(args: argparse.Namespace) -> None:
 
 def learn(name: str, photos: list[np.ndarray], seconds: float) -> TurnedPairs:
     return train_turned_pairs(SETTINGS[name], TrainingCrops(photos, (SIDE, SIDE)), cpu_seconds=seconds)
+
+
+def effort_of(run: dict[str, Any]) -> tuple[int, int, int, float]:
+    """Crops and trees of the boosting, models of it, and seconds that a network learned."""
+    return run["crops"], run.get("trees", TREES), run.get("models", 1), learned_for(run)
 
 
 def learned_for(run: dict[str, Any]) -> float:
@@ -128,11 +137,16 @@ def one_setting(
     crops: list[np.ndarray],
     attacked: dict[int, np.ndarray],
     learned: TurnedPairs | None = None,
+    *,
+    trees: int = TREES,
+    models: int = 1,
 ) -> dict[str, Any]:
     """Fit the attacker, and let it attack every photograph under fresh randomness."""
     encryption, started = SETTINGS[name], time.process_time()
-    attacker = fit_turned(encryption, crops, trees=TREES, learned=learned)
+    attacker = fit_turned(encryption, crops, trees=trees, models=models, learned=learned)
     record = {"setting": name, "crops": len(crops), "fitting_seconds": time.process_time() - started}
+    record |= {} if trees == TREES else {"trees": trees}
+    record |= {} if models == 1 else {"models": models}
     images = []
     for number, photo in attacked.items():
         sample = encrypt_with_truth(encryption, encryption.prepare(photo)[None])
@@ -169,26 +183,27 @@ def rendered(runs: list[dict[str, Any]]) -> str:
     if not runs:
         return "Not measured yet."
     order = {name: place for place, name in enumerate(SETTINGS)}
-    by_place = sorted(runs, key=lambda run: (order[run["setting"]], run["crops"], learned_for(run)))
+    by_place = sorted(runs, key=lambda run: (order[run["setting"]], *effort_of(run)))
+    longest = {run["setting"]: run for run in sorted(by_place, key=learned_for)}
     rows, more, curves = [], [], []
     for run in by_place:
         scores, fitting = [spread(run, name) for name in SCORES], f"{run['fitting_seconds']:.0f}"
-        usual = run["crops"] == CROPS and not learned_for(run)
+        usual = effort_of(run) == (CROPS, TREES, 1, 0)
         if usual:
             seconds = f"{fitting} + {mean(run, 'cpu_seconds'):.1f}"
             rows.append([run["setting"], *scores, f"{mean(run, 'chance'):.3f}", seconds])
         if not usual or run["setting"] in CURVE:
-            learned = f"{learned_for(run):.0f}" if learned_for(run) else "-"
-            more.append([run["setting"], run["crops"], fitting, learned, *scores])
-        longest = max(learned_for(other) for other in runs if other["setting"] == run["setting"])
-        if learned_for(run) == longest:
+            crops, trees, models, seconds = effort_of(run)
+            learned = f"{seconds:.0f}" if seconds else "-"
+            more.append([run["setting"], crops, trees, models, fitting, learned, *scores])
+        if run is longest[run["setting"]]:
             curves += [[run["setting"], *point] for point in learning_curve(run)]
     found = table(["setting", *SCORES, "chance of the first two", "CPU s: fitting + a picture"], rows)
     if len(rows) == len(runs):
         return found
     told = "Less and more to fit on, and with a network that learned first, for some of them:"
-    heads = ["setting", "crops fitted on", "fitting, CPU s", "network learned, CPU s", *SCORES]
-    parts = [found, told, table(heads, more)]
+    effort = ["crops fitted on", "trees a round", "models", "fitting, CPU s", "network learned, CPU s"]
+    parts = [found, told, table(["setting", *effort, *SCORES], more)]
     if curves:
         parts += [
             "The network alone, while it learns, on crops of photographs that it does not learn from:",

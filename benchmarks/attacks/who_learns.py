@@ -3,8 +3,9 @@
     python benchmarks/attacks/who_learns.py
 
 Measures nothing. Takes the preset's figures (`src/hipmr_hf/hub/preset_figures.json`, which `presets.py`
-collects) and those of membership (`membership.py`), and lets `who_can_learn_what` make the table of an audit
-of them, into docs/audit.md. What no benchmark has measured is told as such.
+collects), those of membership (`membership.py`) and how many photographs are found among candidates
+(`linkage.py`), and lets `who_can_learn_what` make the table of an audit of them, into docs/audit.md. What no
+benchmark has measured is told as such.
 """
 
 import re
@@ -13,8 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.attacks.linkage_table import MARK as LINKED
+from benchmarks.attacks.presets import LINKED_ROWS
 from benchmarks.harness.arguments import script_parser
 from benchmarks.harness.pages import tell
+from benchmarks.harness.results_file import load_results, stored
 from benchmarks.harness.tables import table
 from hipmr_hf import Encryption
 from hipmr_hf.encryption.preset_table import DEFAULT_PRESET
@@ -39,18 +43,39 @@ def record_of(name: str) -> AttackRecord:
     beside = {word: float(number) for word, number in re.findall(r"(\w+) ([\d.]+)", figure.beside)}
     baselines = {PLAIN: {measure: beside["plain"]}} if "plain" in beside else {}
     scores, chance = {measure: [figure.value]}, {measure: beside["chance"]}
+    note = figure.beside.rpartition("; ")[0]
+    title = f"{title} ({note})" if note else title
     return AttackRecord(name, title, kind, "", measure, scores, chance, baselines)
+
+
+def photographs_found() -> dict:
+    """What `linkage.py` stored of the preset: which plain photograph an encrypted one shows."""
+    (found,) = [
+        one
+        for one in load_results(stored(LINKED), "linked")
+        if one["task"] == "same picture" and LINKED_ROWS.get(one["setting"]) == DEFAULT_PRESET
+    ]
+    return found
+
+
+def record_of_photographs(found: dict) -> AttackRecord:
+    """Make the record that an audit would have of finding the photograph."""
+    title, knows = f"finding the photograph among {found['gallery']} candidates", "the candidates"
+    scores, chance = {"top1": [found["top1"]]}, {"top1": found["chance"]}
+    return AttackRecord("same_picture", title, LINK, knows, "top1", scores, chance)
 
 
 def rendered() -> str:
     """The table, and below it what each figure was measured on and by which command."""
-    rows = who_can_learn_what(Encryption.from_preset(DEFAULT_PRESET), [record_of(name) for name in ATTACKERS])
+    found, figures = photographs_found(), figures_of(DEFAULT_PRESET)
+    photographs = record_of_photographs(found)
+    records = [*(record_of(name) for name in ATTACKERS), photographs]
+    rows = who_can_learn_what(Encryption.from_preset(DEFAULT_PRESET), records)
     cells = [[row["holder"], *(row[asset] for asset in ASSETS)] for row in rows]
-    figures = figures_of(DEFAULT_PRESET)
-    sources = [
-        f"- {ATTACKERS[name][2]}: {figures[name].measured_on} (`{figures[name].command}`)"
-        for name in ATTACKERS
-    ]
+    measured = {ATTACKERS[name][2]: (figures[name].measured_on, figures[name].command) for name in ATTACKERS}
+    asked = f"{found['queries']} photographs of 224 pixels"
+    measured[photographs.title] = asked, load_results(stored(LINKED), "command")
+    sources = [f"- {title}: {pictures} (`{command}`)" for title, (pictures, command) in measured.items()]
     return "\n".join([table(["holder", *ASSETS], cells), "", *sources])
 
 

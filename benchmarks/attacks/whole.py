@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.attacks.turned import crops_to_fit, mean, spread
 from benchmarks.harness.arguments import script_parser
-from benchmarks.harness.pages import publish
+from benchmarks.harness.pages import measure_and_publish
 from benchmarks.harness.photographs import divide
 from benchmarks.harness.results_file import load_results, save_part
 from benchmarks.harness.settings import shuffling
@@ -44,6 +44,7 @@ SETTINGS: dict[str, RandomShuffling] = {
     "RS, interval 4, symmetries": shuffling(interval=4, **_TURNED),
     "RS, interval 4, symmetries, normalization": shuffling(interval=4, **_TURNED, patch_normalization=True),
     "RS, interval 4, symmetries, tones apart": shuffling(interval=4, **_TURNED, shuffle_tones=True),
+    "RS, interval 8, symmetries, tones apart": shuffling(interval=8, **_TURNED, shuffle_tones=True),
 }
 CROPS, SEARCH = 8, {"rounds": 2, "steps": 1000}
 SCORES = {"side": "side", "neighbour_turned": "neighbour", "adjacent": "adjacent"}
@@ -112,11 +113,7 @@ def rendered(runs: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    args = parse_arguments()
-    if not args.report:
-        measure(args)
-    if args.report or not args.only:
-        publish(MARK, rendered(load_results(args.results).get("runs", [])), args.results)
+    measure_and_publish(MARK, parse_arguments(), measure, rendered)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,14 @@ def plot(path: Path, width: float, height: float) -> Iterator[tuple[Figure, Axes
     _save(figure, path, dpi=110)
 
 
+@contextlib.contextmanager
+def panels(path: Path, width: float, heights: Sequence[float]) -> Iterator[Sequence[Axes]]:
+    """Give panels below each other, so many inches high, and write them as a PNG."""
+    figure = Figure((width, sum(heights)), layout="constrained")
+    yield figure.subplots(len(heights), 1, height_ratios=heights)
+    _save(figure, path, dpi=110)
+
+
 class Cell(NamedTuple):
     """A picture, and what is written under it."""
 

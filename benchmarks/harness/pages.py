@@ -1,10 +1,12 @@
 """Tables that a benchmark writes stand in a page between two marks, so that tests can compare them."""
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from hipmr_hf.files import write_whole
 
-from .results_file import RESULTS
+from .results_file import RESULTS, load_results
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -12,6 +14,7 @@ IMAGES = ROOT / "docs" / "images"
 PAGES = {
     "eurosat_accuracy": "docs/results.md",
     "presets_accuracy": "docs/results.md",
+    "embedding_variants": "docs/results.md",
     "cells_accuracy": "docs/results.md",
     "digits_accuracy": "docs/results.md",
     "bccd_detection": "docs/results.md",
@@ -32,6 +35,7 @@ PAGES = {
     "linkage": "docs/linkage.md",
     "presets": "docs/settings.md",
     "frontier": "docs/settings.md",
+    "sizes": "docs/settings.md",
     "settings_sweep": "docs/settings.md",
     "speed": "docs/speed.md",
     "images": "docs/scale.md",
@@ -73,3 +77,24 @@ def publish(mark: str, text: str, results: Path) -> None:
     print(text, flush=True)
     if results.parent == RESULTS:
         tell(mark, text)
+
+
+def measure_and_publish(
+    mark: str,
+    args: argparse.Namespace,
+    measure: Callable[[argparse.Namespace], None],
+    rendered: Callable[[list[dict]], str],
+) -> None:
+    """Measure what is missing, unless a report is asked for, and publish the table of all runs.
+
+    Args:
+        mark: of the table.
+        args: with `results`, `only` and `report` (see `arguments.script_parser`); a part alone, named by
+            `only`, is measured without publishing.
+        measure: adds runs to the results.
+        rendered: makes the table of the results' "runs".
+    """
+    if not args.report:
+        measure(args)
+    if args.report or not args.only:
+        publish(mark, rendered(load_results(args.results).get("runs", [])), args.results)

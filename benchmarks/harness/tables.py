@@ -34,3 +34,25 @@ def mean_and_deviation(values: Sequence[float], digits: int) -> str:
 def standard_error(values: Sequence[float]) -> float:
     """Standard error of the mean; not a number for a single value."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def share(value: float) -> str:
+    """Write a share.
+
+    Example:
+
+        >>> share(0.051), share(0.8743), share(1.0)
+        ('.05', '.87', '1.00')
+    """
+    return f"{value:.2f}" if value >= 0.995 else f"{value:.2f}"[1:]
+
+
+def share_of_chance(value: float) -> str:
+    """Write what guessing gives, which may be little.
+
+    Example:
+
+        >>> share_of_chance(0.025)
+        '.025'
+    """
+    return f"{value:.3f}".removeprefix("0")

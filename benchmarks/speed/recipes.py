@@ -62,6 +62,8 @@ def build(recipe: dict) -> torch.nn.Module:
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "patch_embedding")
     options = {name: recipe.get(name) for name in names} | {"num_labels": num_labels}
     options["size"] = recipe.get("model_size", "small")
+    if "teacher_name_or_path" in recipe:  # a converted backbone, which keeps its own
+        options["patch_embedding"] = "linear"
     with torch.device("meta"):
         if "masks" in data_of(recipe):
             return build_segmenter(encryption, size, **options)[0]

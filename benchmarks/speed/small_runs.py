@@ -97,7 +97,7 @@ def rendered() -> str:
         ),
         (
             "`run_object_detection.py`",
-            f"205 smears, {found_after} epochs, 192 wide",
+            f"205 smears, {found_after} epochs, 192 wide; the longer ones beside other work",
             span([run["train_seconds"] for run in bccd]),
             "accuracy/bccd",
         ),

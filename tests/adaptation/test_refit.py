@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_sample_images
+from sklearn.linear_model import Ridge
 from transformers import Dinov2Config, Dinov2Model
 
 from hipmr_hf import MixingUp, RandomShuffling
+from hipmr_hf.adaptation import refit
 from hipmr_hf.adaptation.pairs import patch_pairs
 from hipmr_hf.adaptation.refit import refit_patch_embedding
 from hipmr_hf.encryption.places import encrypt_with_places
 from hipmr_hf.errors import InputValueError
+from hipmr_hf.models import PEViTConfig
 from hipmr_hf.models.convert_transformers import convert_transformers_state_dict
+from hipmr_hf.models.embeddings_pevit import build_patch_embeddings
 from hipmr_hf.models.image_processing_pevit import PEViTImageProcessorPil
 
 CONFIG = Dinov2Config(hidden_size=24, num_hidden_layers=1, num_attention_heads=2, image_size=64, patch_size=8)
@@ -38,19 +42,78 @@ def converted(**settings):
     return model, processor
 
 
-def test_shuffling_alone_is_fitted_exactly_and_the_features_stay(pictures):
+def pixel_values(picture, processor):
+    """(1, 3, height, width) in float64, whether the picture is plain or encrypted."""
+    scaled = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].double() / 255
+    mean, std = (
+        torch.tensor(values, dtype=torch.float64).view(3, 1, 1)
+        for values in (processor.image_mean, processor.image_std)
+    )
+    return (scaled - mean) / std
+
+
+def test_shuffling_alone_is_fitted_and_the_features_stay(pictures):
     model, processor = converted(position_encoding="none")
     encryption = RandomShuffling(image_size=64, patch_size=8)
     fitted, new, report = refit_patch_embedding(model, processor, encryption, pictures)
-    assert report.explained > 0.99 and report.patch_embedding == "linear"
+    assert report.explained > 0.9999 and report.patch_embedding == "linear"
     plain = encryption.prepare(pictures[0])
     encrypted = encryption.encrypt_batch(plain[None])[0]
-    scaled = torch.from_numpy(plain.copy()).permute(2, 0, 1)[None] / 255
-    mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
     with torch.no_grad():
-        theirs = model.pevit((scaled - mean.view(3, 1, 1)) / std.view(3, 1, 1)).pooler_output
+        theirs = model.pevit(pixel_values(plain, processor)).pooler_output
         ours = fitted.pevit(**new(encrypted, return_tensors="pt")).pooler_output
-    assert torch.nn.functional.cosine_similarity(ours, theirs).item() > 0.999
+    assert torch.nn.functional.cosine_similarity(ours, theirs).item() > 0.999999
+
+
+@torch.no_grad()
+def test_in_float64_without_a_ridge_the_tokens_are_the_teachers(pictures, monkeypatch):
+    """Where nothing but places is encrypted, the old embedding is the answer, and is found."""
+    monkeypatch.setattr(refit, "_RIDGE", 0)
+    model, processor = converted(position_encoding="none")
+    encryption = RandomShuffling(image_size=64, patch_size=8)
+    fitted, new, report = refit_patch_embedding(model.double(), processor, encryption, pictures)
+    assert report.explained > 1 - 1e-12 and fitted.dtype == torch.float64
+    plain = encryption.prepare(pictures[0])[None]
+    encrypted, places, _ = encrypt_with_places(encryption, plain)
+    theirs = model.pevit(pixel_values(plain[0], processor)).last_hidden_state
+    ours = fitted.pevit(pixel_values(encrypted[0], new)).last_hidden_state
+    torch.testing.assert_close(ours[:, :1], theirs[:, :1], atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(ours[:, 1:], theirs[:, 1:][:, places[0]], atol=1e-9, rtol=1e-9)
+
+
+def test_a_model_in_half_precision_is_fitted_in_float32(pictures):
+    model, processor = converted(position_encoding="none")
+    encryption = RandomShuffling(image_size=64, patch_size=8)
+    fitted, _, report = refit_patch_embedding(model.bfloat16(), processor, encryption, pictures)
+    assert fitted.dtype == torch.float32 and report.explained > 0.9999
+
+
+@pytest.mark.parametrize("ridge", [0, 1e-4, 1])
+def test_the_regression_is_the_ridge_regression_of_scikit_learn(ridge, monkeypatch):
+    monkeypatch.setattr(refit, "_RIDGE", ridge)
+    rng = np.random.default_rng(0)
+    features = 3 + rng.normal(size=(300, 20)) * rng.uniform(0.1, 10, 20)
+    tokens = features @ rng.normal(size=(20, 6)) + rng.normal(size=(300, 6)) - 5
+    mean_square = len(features) * features.var(axis=0).mean()
+    known = Ridge(alpha=ridge * mean_square, solver="svd").fit(features, tokens)
+    weight, bias = refit._ridge(torch.from_numpy(features), torch.from_numpy(tokens))
+    np.testing.assert_allclose(weight, known.coef_.T, atol=1e-9, rtol=1e-9)
+    np.testing.assert_allclose(bias, known.intercept_, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["nonlinear", "invariant", "texture"])
+def test_no_other_last_layer_misses_less(kind, monkeypatch):
+    """In float64 and without a ridge the gradient of what is missed is nothing."""
+    monkeypatch.setattr(refit, "_RIDGE", 0)
+    torch.manual_seed(0)
+    config = PEViTConfig(hidden_size=12, num_attention_heads=2, patch_size=3, patch_embedding=kind)
+    embeddings = build_patch_embeddings(config).double()
+    pixels, tokens = (torch.randn(400, *shape, dtype=torch.float64) for shape in ((3, 3, 3), (12,)))
+    refit._fit_last(embeddings, pixels, tokens)
+    (refit._embedded(embeddings, pixels) - tokens).square().sum().backward()
+    last = [weight.grad for name, weight in embeddings.named_parameters() if "projection" not in name]
+    assert len(last) == (3 if kind == "invariant" else 2)
+    assert all(grad.abs().max() < 1e-9 for grad in last)
 
 
 @pytest.mark.parametrize("kind", ["linear", "nonlinear", "invariant", "texture"])

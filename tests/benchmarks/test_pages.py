@@ -1,6 +1,7 @@
 """Every table of the pages is what its benchmark measured, and every script runs by its path."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmarks.accuracy import (
     cells,
     digit_masks,
     digits,
+    embedding_variants,
     eurosat,
     presets,
     pretrained,
@@ -26,6 +28,7 @@ from benchmarks.attacks import (
     linkage_table,
     membership_table,
     recognisers_table,
+    sizes,
     turned,
     who_learns,
     whole,
@@ -33,6 +36,7 @@ from benchmarks.attacks import (
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import RESULTS, load_results, save_part, stored
 from benchmarks.speed import recipes, small_runs
+from hipmr_hf.encryption.preset_table import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(
@@ -45,6 +49,7 @@ SCRIPTS = sorted(
     [
         (eurosat, None),
         (presets, None),
+        (embedding_variants, None),
         (cells, None),
         (digits, None),
         (pretraining, None),
@@ -59,6 +64,7 @@ SCRIPTS = sorted(
         (recognisers_table, None),
         (turned, "runs"),
         (whole, "runs"),
+        (sizes, "runs"),
         (kinds, "runs"),
     ],
     ids=lambda one: str(one)[-25:],
@@ -69,6 +75,13 @@ def test_the_page_shows_what_was_measured(benchmark, part):
 
 def test_the_frontier_is_collected_from_what_was_measured():
     assert pages.told(frontier.MARK) == frontier.rendered(frontier.stored_results())
+
+
+def test_the_figure_shows_every_preset():
+    results = frontier.stored_results()
+    drawn = [*frontier.points(results, mixed=False), *frontier.points(results, mixed=True)]
+    assert {point.name for point in drawn if point.preset} == set(PRESETS)
+    assert all(point.before <= point.worst <= 1 for point in drawn)
 
 
 def test_the_table_of_who_learns_what_is_made_of_stored_figures():
@@ -186,3 +199,43 @@ def test_every_script_runs_by_its_path_from_anywhere_and_names_its_command(tmp_p
 def test_the_table_of_benchmarks_names_every_script():
     table = (ROOT / "benchmarks" / "README.md").read_text()
     assert [path for path in SCRIPTS if f"`python {path.relative_to(ROOT)}" not in table] == []
+
+
+def commands_of(script: str) -> dict[str, str]:
+    """The commands of a script that README lists for single rows: the minutes that each is said to take."""
+    text = (ROOT / "benchmarks" / "README.md").read_text().split("\n## The commands behind single rows\n")[1]
+    return dict(re.findall(rf"^\| [^|]* \| `python {script}((?: [^`|]*)?)` \| (\d+) \|$", text, re.MULTILINE))
+
+
+def seconds_of(run: dict) -> float:
+    """Processor seconds of a row of `turned.json`."""
+    attacks = sum(image["cpu_seconds"] for image in run["images"])
+    return run["fitting_seconds"] + attacks + run.get("network", {}).get("cpu_seconds", 0)
+
+
+def test_every_stored_row_of_turned_patches_has_its_command_and_minutes(monkeypatch):
+    runs, listed = load_results(stored(turned.MARK), "runs"), []
+    for flags, minutes in commands_of("benchmarks/attacks/turned.py").items():
+        monkeypatch.setattr(sys, "argv", ["turned.py", *shlex.split(flags)])
+        args = turned.parse_arguments()
+        effort = (args.crops, args.trees, args.models, args.learn)
+        made = [(name, *effort) for name in args.only or turned.SETTINGS]
+        listed += made
+        seconds = sum(seconds_of(run) for run in runs if (run["setting"], *turned.effort_of(run)) in made)
+        assert int(minutes) == round(seconds / 60), flags
+    assert sorted(listed) == sorted((run["setting"], *turned.effort_of(run)) for run in runs)
+
+
+def test_every_stored_accuracy_of_presets_has_its_command_and_minutes(monkeypatch):
+    runs, listed = load_results(stored(presets.MARK)), []
+    for flags, minutes in commands_of("benchmarks/accuracy/presets.py").items():
+        monkeypatch.setattr(sys, "argv", ["presets.py", *shlex.split(flags)])
+        args = presets.parse_arguments()
+        names = args.only or [setting.name for setting in presets.SETTINGS]
+        made = [(name, seed, args.epochs, *args.extra) for name in names for seed in args.seeds]
+        listed += made
+        ours = [run for run in runs if (run["setting"], run["seed"], run["epochs"], *run["extra"]) in made]
+        assert int(minutes) == round(sum(run["train_seconds"] for run in ours) / 60), flags
+    assert sorted(listed) == sorted(
+        (run["setting"], run["seed"], run["epochs"], *run["extra"]) for run in runs
+    )

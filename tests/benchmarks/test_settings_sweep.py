@@ -3,6 +3,7 @@
 from benchmarks.attacks import settings_sweep, settings_table
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import load_results, stored
+from hipmr_hf.attacks.jigsaw_whole.attacker import cannot_be_whole
 
 
 def setting(handcrafted, trained=None, *, chance=0.01, **knobs):
@@ -52,19 +53,40 @@ def test_the_table_puts_what_leaks_least_first():
     assert rows[1].split(" | ")[4] == "0.850 ± 0.050"
 
 
-def test_where_pieces_are_turned_one_that_turns_them_has_to_fail_too():
-    swept = {"a": setting([0.011, 0.012], [0.012, 0.013], sub_patch_symmetries=True)}
+def turning(partner, adjacent):
+    """What an attacker that turns pieces found in two photographs."""
+    scores = {"partner": partner, "adjacent": adjacent}
+    return {"runs": [{"scores": scores, "chance": {"partner": 0.02, "adjacent": 0.02}}] * 2}
+
+
+def test_where_pieces_are_turned_those_that_turn_them_have_to_fail_too():
+    mixed = {"sub_patch_symmetries": True, "sub_patch_grid": 2}
+    swept = {"a": setting([0.011, 0.012], [0.012, 0.013], **mixed)}
     assert "No network has been trained yet" in settings_table.verdict(swept)
 
-    found = {"partner": 0.2, "adjacent": 0.1}
-    chance = {"partner": 0.02, "adjacent": 0.02}
-    swept["a"]["turned"] = {"runs": [{"scores": found, "chance": chance}] * 2}
+    swept["a"]["turned"] = turning(0.2, 0.1)
     assert "symmetries: 10.0 times chance" in settings_table.verdict(swept)
 
 
-def test_every_setting_with_symmetries_was_attacked_by_one_that_turns_pieces():
+def test_whole_turned_patches_meet_both_and_the_worse_is_told():
+    swept = {"a": setting([0.011, 0.012], [0.012, 0.013], sub_patch_symmetries=True)}
+    swept["a"]["turned"] = turning(0.2, 0.02)
+    assert "No network has been trained yet" in settings_table.verdict(swept)
+
+    swept["a"]["whole"] = turning(0.1, 0.9)
+    assert "symmetries: 45.0 times chance" in settings_table.verdict(swept)
+    row = settings_table.sweep_table(swept).splitlines()[-1]
+    assert "| 0.200 ± 0.000 | 0.900 ± 0.000 | 45.0 |" in row
+
+
+def test_every_setting_with_symmetries_was_attacked_by_all_that_can_turn_its_pieces():
     swept = load_results(stored("settings_sweep"), "settings")
-    assert all("turned" in one for one in swept.values() if one["knobs"]["sub_patch_symmetries"])
+    assert list(swept) == settings_sweep.sweep()
+    for name, one in swept.items():
+        encryption = settings_sweep.parse_setting(name)
+        whole = cannot_be_whole(encryption) is None
+        assert ("turned" in one, "whole" in one) == (encryption.sub_patch_symmetries, whole), name
+        assert set(settings_table.turning_asked(one["knobs"])) == one.keys() & set(settings_table.TURNING)
 
 
 def test_the_page_shows_the_measured_sweep():

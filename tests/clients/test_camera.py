@@ -75,8 +75,7 @@ def test_a_picture_is_taken_and_sealed_and_the_camera_stops(name, site, tmp_path
         browser.run("globalThis.tracks = document.getElementById('video').srcObject.getTracks()")
         browser("press", key="Escape")
         browser("wait", body="tracks.every((track) => track.readyState === 'ended')")
-        assert [request.method for request in site.requests if request.path != "/hipmr.js"] == []
-        assert {request.method for request in site.requests} <= {"GET"}
+        assert site.beyond_own_files() == []
     finally:
         browser.close()
 

@@ -11,7 +11,7 @@ from hipmr_hf.commands.audit import _settings
 from hipmr_hf.commands.presets import flags
 from hipmr_hf.commands.settings_arguments import settings_from
 from hipmr_hf.encryption.preset_table import DEFAULT_PRESET, PRESETS
-from hipmr_hf.hub.preset_figures import measures_of, told
+from hipmr_hf.hub.preset_figures import BY_SIZE, measures_of, told, told_by_size
 
 
 def test_the_list_tells_settings_leaks_linkage_and_accuracy_of_each(capsys):
@@ -23,6 +23,8 @@ def test_the_list_tells_settings_leaks_linkage_and_accuracy_of_each(capsys):
         assert PRESETS[name].purpose in paragraph and PRESETS[name].left in paragraph
         for measure, said in measures_of(name).items():
             assert f"  {said}: {told(name, measure)}" in paragraph
+        assert f"  {BY_SIZE[PRESETS[name].strategy]}: {told_by_size(name)}" in paragraph
+        assert "  accuracy, measured at 64 pixels only: " in paragraph
 
 
 def test_a_size_that_no_preset_has_is_one_line(capsys):

@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 from example_helpers import ADAPTED, EXAMPLES, results
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from transformers import AutoModelForImageClassification, Dinov2Config, Dinov2Model
 
@@ -40,6 +41,11 @@ def test_the_student_comes_nearer_and_the_checkpoint_is_whole(example, converted
     assert not torch.equal(model.pevit.layers[0].mlp.fc1.weight, before.pevit.layers[0].mlp.fc1.weight)
     card = (tmp_path / "out" / "README.md").read_text()
     assert "How its images were encrypted" in card and str(converted) not in card
+    told = ModelCard(card).data
+    assert told.pipeline_tag == "image-feature-extraction" and told.base_model is None
+    assert told.eval_results[0].metric_value == pytest.approx(metrics["last_loss"])
+    said = f"by {metrics['pictures']} public pictures without labels, which its teacher saw plain"
+    assert said in card and "It has no classifier yet" in card and "Neither this training" not in card
 
 
 def kill_after_its_first_checkpoint(command, output):

@@ -1,4 +1,4 @@
-"""Lists of classes and numbers, all the way: `hipmr encrypt`, both scripts, a process without the package."""
+"""Classes, numbers, features, all the way: `hipmr encrypt`, both scripts, a process without the package."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,10 @@ for folder in sys.argv[2:]:
     model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
     assert type(model).__module__.startswith("transformers_modules."), type(model)
     answer = pipeline("image-classification", model=folder, trust_remote_code=True, device="cpu")
-    told[folder] = answer(Image.open(sys.argv[1]))
+    told[folder] = {"classes": answer(Image.open(sys.argv[1]))}
+    extract = pipeline("image-feature-extraction", model=folder, trust_remote_code=True, device="cpu")
+    assert type(extract.model).__module__.startswith("transformers_modules."), type(extract.model)
+    told[folder]["features"] = extract(Image.open(sys.argv[1]), pool=True)
 print(json.dumps(told))
 """
 
@@ -100,19 +103,27 @@ def test_several_classes_are_learned_with_the_whole_recipe_and_answer_in_a_clean
     model = AutoModelForImageClassification.from_pretrained(tmp_path / "classes")
     assert model.config.problem_type == "multi_label_classification"
 
-    picture = Image.fromarray(np.full((32, 32, 3), 200, np.uint8))
-    Encryption.from_pretrained(tmp_path / "classes")(picture).save(tmp_path / "sent.png")
-    folders = [str(tmp_path / "classes"), str(numbers_of_two_processes)]
-    said = run_without_the_package(CLEAN, tmp_path / "home", tmp_path / "sent.png", *folders)
-    told = json.loads(said.splitlines()[-1])
-    for folder in folders:
-        here = pipeline("image-classification", model=folder, device="cpu")(Image.open(tmp_path / "sent.png"))
+    told = asked_in_a_clean_process(tmp_path, [tmp_path / "classes", numbers_of_two_processes])
+    for folder, theirs in told.items():
+        sent = Image.open(tmp_path / "sent.png")
+        here = pipeline("image-classification", model=folder, device="cpu")(sent)
         assert [(one["label"], pytest.approx(one["score"], rel=1e-5)) for one in here] == [
-            (one["label"], one["score"]) for one in told[folder]
+            (one["label"], one["score"]) for one in theirs["classes"]
         ]
-    classes, numbers = told.values()
+        features = pipeline("image-feature-extraction", model=folder, device="cpu")(sent, pool=True)
+        assert np.shape(features) == (1, 32) and np.std(features) > 0
+        np.testing.assert_allclose(theirs["features"], features, rtol=1e-4, atol=1e-5)
+    classes, numbers = (theirs["classes"] for theirs in told.values())
     assert {one["label"] for one in classes} == set(CLASSES) and all(0 < one["score"] < 1 for one in classes)
     assert numbers[0]["label"] == "lumen" and 5000 < numbers[0]["score"] < 8000
+
+
+def asked_in_a_clean_process(root: Path, folders: list[Path]) -> dict[str, dict]:
+    """What checkpoints answer there about one picture, left encrypted in `root / "sent.png"`."""
+    picture = Image.fromarray(np.full((32, 32, 3), 200, np.uint8))
+    Encryption.from_pretrained(folders[0])(picture).save(root / "sent.png")
+    said = run_without_the_package(CLEAN, root / "home", root / "sent.png", *folders)
+    return json.loads(said.splitlines()[-1])
 
 
 def test_each_script_learns_what_the_other_does(example, encrypted, tmp_path):

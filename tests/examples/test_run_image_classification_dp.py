@@ -140,3 +140,12 @@ def test_more_processes_are_refused(example, folders, tmp_path, monkeypatch):
     monkeypatch.setattr(example(SCRIPT).Accelerator, "num_processes", 2)
     with pytest.raises(InputValueError, match=r"num_processes: got 2, .* --num_processes 1\."):
         run(example, folders["rs"], tmp_path)
+
+
+def test_two_launched_processes_end_with_the_remedy_and_leave_nothing(launch, folders, tmp_path):
+    options = ["--dataset_name", folders["rs"], "--output_dir", tmp_path / "out", *SMALL]
+    done = launch(SCRIPT, *options, num_processes=2, check=False)
+    said = [line for line in done.stderr.splitlines() if "launch it with --num_processes 1." in line]
+    assert done.returncode != 0 and len(said) in (1, 2), done.stderr[-3000:]
+    assert all(line.startswith(f"{SCRIPT}: error: num_processes: got 2, but this") for line in said)
+    assert not (tmp_path / "out").exists()

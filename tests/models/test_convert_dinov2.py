@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from torch import nn
+from conversion_models import random_weights, resize_patches
 from transformers import (
     Dinov2Config,
     Dinov2ForImageClassification,
@@ -34,19 +34,9 @@ KINDS = {
 }
 
 
-def random_weights(kind, config):
-    """A model in float64, none of whose weights is at a value that hides a mistake."""
-    model = kind(config).double().eval()
-    generator = torch.Generator().manual_seed(1)
-    for weight in model.parameters():
-        noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
-        weight.data.copy_(0.3 * noise + (weight.data == 1))
-    return model
-
-
 def dinov2(name, **settings):
     kind, config = KINDS[name]
-    return random_weights(kind, config(**{**PLACED, **settings}))
+    return random_weights(kind(config(**{**PLACED, **settings})).double())
 
 
 def convert(source, **settings):
@@ -99,9 +89,7 @@ def test_other_sizes_resize_positions_as_the_source_does(name, rows):
 def test_larger_patches_give_the_tokens_of_enlarged_ones():
     source = dinov2("dinov2")
     model, report = convert(source, position_encoding="absolute", patch_size=9, image_size=36)
-    tiled = PIXELS.unfold(2, 7, 7).unfold(3, 7, 7)  # (batch, channels, rows, columns, 7, 7)
-    tiles = nn.functional.interpolate(tiled.reshape(-1, 1, 7, 7), size=(9, 9), mode="bicubic", antialias=True)
-    enlarged = tiles.reshape(2, 3, 4, 4, 9, 9).transpose(3, 4).reshape(2, 3, 36, 36)
+    enlarged = resize_patches(PIXELS, 7, 9)
     torch.testing.assert_close(features(model, enlarged), features(source, PIXELS), atol=1e-8, rtol=1e-8)
     assert "patch embedding resized from 7 to 9 pixels (pseudo-inverse)" in report.notes
 
@@ -110,14 +98,14 @@ def test_a_smaller_kernel_is_the_best_one_for_patches_that_are_made_smaller():
     weight = torch.randn(4, 1, 8, 8, **DOUBLE)
     small = resize_patch_weights(weight, 4)
     patches = torch.eye(64, dtype=torch.float64).reshape(64, 1, 8, 8)
-    made_smaller = nn.functional.interpolate(patches, size=(4, 4), mode="bicubic", antialias=True).flatten(1)
+    made_smaller = resize_patches(patches, 8, 4).flatten(1)
     error = weight.flatten(1) - small.flatten(1) @ made_smaller.T
     assert (error @ made_smaller).abs().max() < 1e-9  # the normal equations
 
 
 def test_the_head_on_patches_is_dropped_and_the_labels_stay():
     config = Dinov2Config(**PLACED, id2label={0: "cat", 1: "dog"})
-    source = random_weights(Dinov2ForImageClassification, config)
+    source = random_weights(Dinov2ForImageClassification(config))
     model, report = convert_transformers_state_dict(source.state_dict(), config, position_encoding="none")
     assert {"classifier.weight", "classifier.bias"} <= set(report.dropped) & set(report.new)
     assert type(model) is PEViTForImageClassification and model.config.id2label == {0: "cat", 1: "dog"}
@@ -145,6 +133,10 @@ def test_what_has_no_place_is_refused_in_words():
     model, _ = convert(dinov2("dinov2_with_registers"), position_encoding="absolute")
     with pytest.raises(ConversionError, match="4 register tokens, and a detector has no place"):
         convert_to_peyolos(model, image_size=28, patch_size=7)
+    with pytest.raises(ConversionError, match="4 register tokens, and a detector has no place"):
+        convert_to_peyolos(dinov2("dinov2_with_registers"), image_size=28, patch_size=7)
+    with pytest.raises(ConversionError, match="use_swiglu_ffn: "):
+        convert_to_peyolos(dinov2("dinov2", use_swiglu_ffn=True), image_size=28, patch_size=7)
 
 
 def test_weights_without_a_processor_are_normalised_as_dinov2_is(tmp_path):

@@ -5,11 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conversion_models import random_weights
 from transformers import (
     BertConfig,
     BertModel,
     DeiTConfig,
+    DeiTForImageClassification,
     DeiTForImageClassificationWithTeacher,
+    Dinov2Config,
+    Dinov2ForImageClassification,
+    Dinov2Model,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessorPil,
@@ -18,26 +23,46 @@ from transformers import (
     YolosForObjectDetection,
 )
 
-from hipmr_hf.models import PEViTConfig, PEViTForImageClassification, PEYolosConfig, PEYolosForObjectDetection
+from hipmr_hf.cli import main
+from hipmr_hf.models import (
+    PEViTConfig,
+    PEViTForImageClassification,
+    PEViTForImageClassificationWithTeacher,
+    PEViTPreTrainedModel,
+    PEYolosConfig,
+    PEYolosForObjectDetection,
+    PEYolosImageProcessorPil,
+)
 from hipmr_hf.models.convert_official_peyolos import convert_peyolos_state_dict, infer_peyolos_config
 from hipmr_hf.models.convert_transformers_peyolos import convert_to_peyolos, load_peyolos_from_transformers
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48}
 NEW_DETECTOR_PARTS = ("detection_tokens", "patch_embeddings", "class_labels_classifier", "bbox_predictor")
-
-
-def randomised(model):
-    """Weights large enough that a slip shows; those of a new YOLOS are partly zero."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return model.eval()
+LOST_PARTS = ("patch_embeddings", "classifier", "distillation_token", "mask_token")
+PLACED = {**SIZES, "image_size": 32, "patch_size": 8}
+ABSOLUTE = {**PLACED, "position_encoding": "absolute"}
+BACKBONES = {
+    "vit": (ViTForImageClassification, ViTConfig(**PLACED)),
+    "deit": (DeiTForImageClassification, DeiTConfig(**PLACED)),
+    "distilled deit": (DeiTForImageClassificationWithTeacher, DeiTConfig(**PLACED)),
+    "pevit": (PEViTForImageClassification, PEViTConfig(**ABSOLUTE)),
+    "distilled pevit": (PEViTForImageClassificationWithTeacher, PEViTConfig(**ABSOLUTE)),
+}
 
 
 def yolos(**overrides) -> YolosForObjectDetection:
     settings = {"image_size": [16, 24], "patch_size": 4, "num_detection_tokens": 7, "num_labels": 5}
-    return randomised(YolosForObjectDetection(YolosConfig(**{**SIZES, **settings, **overrides})))
+    return random_weights(YolosForObjectDetection(YolosConfig(**{**SIZES, **settings, **overrides})))
+
+
+def backbone(name):
+    kind, config = BACKBONES[name]
+    return random_weights(kind(config).double())
+
+
+def dinov2(kind=Dinov2ForImageClassification, **settings):
+    sizes = {name: value for name, value in PLACED.items() if name != "intermediate_size"}
+    return random_weights(kind(Dinov2Config(**sizes, **settings)).double())
 
 
 def pixels(height: int = 16, width: int = 24) -> torch.Tensor:
@@ -93,16 +118,93 @@ def test_another_number_of_classes_or_detections_makes_only_those_new():
     assert model.peyolos.embeddings.position_embeddings[0, -9:].std() < 0.05  # new ones
 
 
-@torch.no_grad()
-def test_a_vit_gives_blocks_and_resized_positions():
-    source = randomised(ViTForImageClassification(ViTConfig(**SIZES, image_size=32, patch_size=8)))
-    model, report = convert_to_peyolos(source, image_size=(16, 24), patch_size=4)
+def check_the_report(report, source):
     assert all(any(part in name for part in NEW_DETECTOR_PARTS) for name in report.new)
-    assert {name.split(".")[0] for name in report.dropped} == {"vit", "classifier"}
-    assert model.config.position_grid == (4, 6) and model.config.layer_norm_eps == 1e-12
-    hidden = torch.randn(1, 9, 32)
-    for ours, theirs in zip(model.peyolos.layers, source.vit.layers, strict=True):
-        torch.testing.assert_close(ours(hidden), theirs(hidden))
+    assert all(any(part in name for part in LOST_PARTS) for name in report.dropped)
+    assert len(report.taken) + len(report.dropped) == len(source.state_dict())
+
+
+def share_patch_embedding(model, source):
+    ours, theirs = model.peyolos.embeddings, source.base_model.embeddings.patch_embeddings
+    ours.patch_embeddings = theirs if isinstance(source, PEViTPreTrainedModel) else theirs.projection
+
+
+def check_the_features(model, source, images, *, num_tokens=1):
+    """In float64, all tokens of a detector and of the source, which is made to end with detection tokens.
+
+    Where the source has two tokens in front, as a distilled one, it loses what the published program drops:
+    the first position and the second token.
+    """
+    embeddings, ours = source.base_model.embeddings, model.peyolos.embeddings
+    detections = ours.detection_tokens + ours.position_embeddings[:, -model.config.num_detection_tokens :]
+    detections = detections.expand(len(images), -1, -1)
+    embeddings.register_forward_hook(
+        lambda _, __, tokens: torch.cat((tokens[:, :1], tokens[:, num_tokens:], detections), dim=1)
+    )
+    embeddings.position_embeddings[:, 0] = embeddings.position_embeddings[:, num_tokens - 1]
+    asked = {"interpolate_pos_encoding": True} if source.config.model_type in ("vit", "deit") else {}
+    expected = source.base_model(images.double(), **asked).last_hidden_state
+    found = model.peyolos(images.double()).last_hidden_state
+    torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (24, 16), (32, 32)])
+@pytest.mark.parametrize("name", BACKBONES)
+@torch.no_grad()
+def test_a_backbones_features_are_the_same_behind_its_patch_embedding(name, size):
+    """Positions are resized to the detector's grid as the backbone resizes them."""
+    source = backbone(name)
+    model, report = convert_to_peyolos(source, image_size=size, patch_size=8, num_detection_tokens=7)
+    check_the_report(report, source)
+    assert model.config.position_grid == (size[0] // 8, size[1] // 8)
+    share_patch_embedding(model, source)
+    num_tokens = 2 if "deit" in name or "distilled" in name else 1
+    check_the_features(model, source, pixels(*size), num_tokens=num_tokens)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)]
+)
+def test_the_detector_has_the_type_of_the_weights_and_at_least_float32(given, expected):
+    model, _ = convert_to_peyolos(backbone("vit").to(given), image_size=32, patch_size=8)
+    assert {weight.dtype for weight in model.parameters()} == {expected}
+
+
+@pytest.mark.parametrize("kind", [Dinov2Model, Dinov2ForImageClassification])
+@torch.no_grad()
+def test_a_dinov2s_features_are_the_same_behind_its_patch_embedding(kind):
+    source = dinov2(kind)
+    model, report = convert_to_peyolos(source, image_size=32, patch_size=8, num_detection_tokens=7)
+    check_the_report(report, source)
+    assert report.notes == ("LayerScale folded into 6 projections",)
+    share_patch_embedding(model, source)
+    check_the_features(model, source, pixels(32, 32))
+
+
+def run(source: Path, output: Path, *options: str):
+    assert main(["convert", str(source), "--output-dir", str(output), *options]) == 0
+
+
+def taken_weights(folder: Path):
+    """Those of a stored detector that are not drawn anew."""
+    model = PEYolosForObjectDetection.from_pretrained(folder)
+    weights, positions = model.state_dict(), "peyolos.embeddings.position_embeddings"
+    weights[positions] = weights[positions][:, : -model.config.num_detection_tokens]
+    return {n: w for n, w in weights.items() if not any(part in n for part in NEW_DETECTOR_PARTS)}
+
+
+def test_a_dinov2_becomes_the_detector_of_the_pevit_that_keeps_its_positions(tmp_path: Path, capsys):
+    """As a user types it, and on another grid, to which DINOv2 itself resizes in float32."""
+    dinov2().float().save_pretrained(tmp_path / "dinov2")
+    detector = ("--architecture", "peyolos", "--image-size", "64", "96")
+    run(tmp_path / "dinov2", tmp_path / "at once", *detector)
+    assert "LayerScale folded into 6 projections." in capsys.readouterr().out
+    run(tmp_path / "dinov2", tmp_path / "pevit", "--position-encoding", "absolute")
+    run(tmp_path / "pevit", tmp_path / "in two steps", *detector)
+    results = [tmp_path / folder for folder in ("at once", "in two steps")]
+    torch.testing.assert_close(*map(taken_weights, results), atol=0, rtol=0)
+    means = [list(PEYolosImageProcessorPil.from_pretrained(folder).image_mean) for folder in results]
+    assert means == [[0.485, 0.456, 0.406]] * 2  # DINOv2's, though no processor was stored
 
 
 @pytest.mark.parametrize("distilled", [False, True])
@@ -127,18 +229,14 @@ def test_positions_become_what_the_published_program_makes(shared, distilled):
     assert 0.01 < ours[:, 25:].std() < 0.03
 
 
+@torch.no_grad()
 def test_a_pevit_on_mixed_images_gives_its_patch_embedding_too():
-    config = PEViTConfig(
-        **SIZES, image_size=16, patch_size=4, position_encoding="absolute", patch_embedding="nonlinear"
-    )
-    source = randomised(PEViTForImageClassification(config))
-    model, report = convert_to_peyolos(source, image_size=(16, 24), patch_size=4)
+    config = PEViTConfig(**ABSOLUTE, patch_embedding="nonlinear")
+    source = random_weights(PEViTForImageClassification(config).double())
+    model, report = convert_to_peyolos(source, image_size=(32, 48), patch_size=8)
     assert set(report.dropped) == {"classifier.weight", "classifier.bias"}
-    assert torch.equal(
-        model.peyolos.embeddings.patch_embeddings.mixing[1].weight,
-        source.pevit.embeddings.patch_embeddings.mixing[1].weight,
-    )
-    _, report = convert_to_peyolos(source, image_size=(16, 24), patch_size=8)
+    check_the_features(model, source, pixels(32, 48))
+    _, report = convert_to_peyolos(source, image_size=(32, 48), patch_size=16)
     assert sum("patch_embeddings" in name for name in report.new) == 4
 
 
@@ -154,7 +252,9 @@ def test_a_saved_checkpoint_gives_the_processor_its_statistics(tmp_path: Path):
 
 
 def test_another_model_type_is_refused():
-    with pytest.raises(ValueError, match="model type 'bert', allowed are 'vit', 'deit', 'pevit', 'yolos'"):
+    with pytest.raises(
+        ValueError, match="type 'bert', allowed are 'vit', 'deit', 'dinov2', 'pevit', 'yolos'"
+    ):
         convert_to_peyolos(BertModel(BertConfig(**SIZES)), image_size=16)
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from conversion_models import random_weights, resize_patches
 from transformers import (
     AutoModelForImageClassification,
     DeiTConfig,
@@ -34,38 +35,81 @@ SIZES = {
     "num_labels": 3,
 }
 PIXELS = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+KINDS = {
+    "vit": (ViTForImageClassification, ViTConfig, PEViTForImageClassification),
+    "deit": (DeiTForImageClassification, DeiTConfig, PEViTForImageClassification),
+    "distilled deit": (
+        DeiTForImageClassificationWithTeacher,
+        DeiTConfig,
+        PEViTForImageClassificationWithTeacher,
+    ),
+}
 
 
-def random_weights(kind, config):
-    """A model none of whose weights is at a value that hides a mistake, such as zero biases."""
-    model = kind(config).eval()
-    generator = torch.Generator().manual_seed(1)
-    for weight in model.parameters():
-        weight.data.copy_(0.3 * torch.randn(weight.shape, generator=generator) + (weight.data == 1))
-    return model
+def classifier(name, **settings):
+    kind, config, _ = KINDS[name]
+    return random_weights(kind(config(**SIZES, **settings)))
 
 
-@pytest.mark.parametrize(
-    ("kind", "config", "expected"),
-    [
-        (ViTForImageClassification, ViTConfig, PEViTForImageClassification),
-        (DeiTForImageClassification, DeiTConfig, PEViTForImageClassification),
-        (DeiTForImageClassificationWithTeacher, DeiTConfig, PEViTForImageClassificationWithTeacher),
-    ],
-)
-def test_with_absolute_positions_the_logits_are_the_same_to_the_last_digits(kind, config, expected, tmp_path):
-    """In float64, of what was loaded from a file; a DeiT with one head keeps its distillation token."""
-    source = random_weights(kind, config(**SIZES, layer_norm_eps=1e-5))
-    source.save_pretrained(tmp_path)
-    model, _, report = load_pevit_from_transformers(str(tmp_path), position_encoding="absolute")
-    assert type(model) is expected and (report.dropped, report.new) == ((), ())
-    with torch.no_grad():
-        ours, theirs = (each.double()(PIXELS.double()).logits for each in (model, source))
+def convert(source, **settings):
+    return convert_transformers_state_dict(source.state_dict(), source.config, **settings)
+
+
+def check_the_same(ours, theirs):
+    """Logits (batch, labels), in float64 to the last digits."""
+    assert ours.dtype == torch.float64
     torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", KINDS)
+@torch.no_grad()
+def test_with_absolute_positions_the_logits_are_the_same(name, tmp_path):
+    """Of what was loaded from a file; a DeiT with one head keeps its distillation token."""
+    source = classifier(name, layer_norm_eps=1e-5)
+    source.save_pretrained(tmp_path)
+    model, _, report = load_pevit_from_transformers(str(tmp_path), position_encoding="absolute")
+    assert type(model) is KINDS[name][2] and (report.dropped, report.new) == ((), ())
+    check_the_same(*(each.double()(PIXELS.double()).logits for each in (model, source)))
+
+
+@pytest.mark.parametrize("size", [(12, 12), (24, 24), (24, 12)])
+@pytest.mark.parametrize("name", KINDS)
+@torch.no_grad()
+def test_other_sizes_resize_positions_as_the_source_does(name, size):
+    """Where they are stored resized, and where a model is shown such a picture."""
+    source = classifier(name).double()
+    pixels = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    theirs = source(pixels, interpolate_pos_encoding=True).logits
+    stored, report = convert(source, position_encoding="absolute", image_size=size)
+    shown, _ = convert(source, position_encoding="absolute")
+    check_the_same(stored(pixels).logits, theirs)
+    check_the_same(shown(pixels).logits, theirs)
+    assert f"positions resized from 4x4 to {size[0] // 4}x{size[1] // 4} patches" in report.notes
+
+
+def see_only_what_smaller_patches_show(source, size):
+    """Give a model a kernel that makes every patch smaller itself, and then looks with a part of its own."""
+    kernel = source.base_model.embeddings.patch_embeddings.projection.weight
+    pixels = torch.eye(16, dtype=torch.float64).reshape(16, 1, 4, 4)
+    made_smaller = resize_patches(pixels, 4, size).flatten(1)
+    kernel.copy_((kernel[..., :size, :size].flatten(2) @ made_smaller.T).unflatten(2, (4, 4)))
+
+
+@pytest.mark.parametrize("patch_size", [3, 6])
+@pytest.mark.parametrize("name", KINDS)
+@torch.no_grad()
+def test_other_patches_give_the_logits_of_those_that_they_were_resized_from(name, patch_size):
+    source = classifier(name).double()
+    if patch_size < 4:
+        see_only_what_smaller_patches_show(source, patch_size)
+    model, report = convert(source, position_encoding="absolute", patch_size=patch_size)
+    resized = resize_patches(PIXELS.double(), 4, patch_size)
+    check_the_same(model(resized).logits, source(PIXELS.double()).logits)
+    assert f"patch embedding resized from 4 to {patch_size} pixels (pseudo-inverse)" in report.notes
+
+
 def test_positions_give_way_to_the_reference_encoding(tmp_path):
-    random_weights(ViTForImageClassification, ViTConfig(**SIZES)).save_pretrained(tmp_path)
+    classifier("vit").save_pretrained(tmp_path)
     model, _, report = load_pevit_from_transformers(str(tmp_path))
     assert model.config.position_encoding == "reference"
     assert report.dropped == () and "vit.embeddings.position_embeddings" in report.taken
@@ -73,15 +117,14 @@ def test_positions_give_way_to_the_reference_encoding(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["none", "reference"])
-def test_averaged_positions_lose_the_places_and_nothing_else(encoding):
-    """Of a distilled DeiT, whose positions have rows for two tokens, in float64."""
-    source = random_weights(DeiTForImageClassificationWithTeacher, DeiTConfig(**SIZES)).double()
-    model, _ = convert_transformers_state_dict(source.state_dict(), source.config, position_encoding=encoding)
-    positions = source.deit.embeddings.position_embeddings
-    positions.data[:, 2:] = positions.data[:, 2:].mean(dim=1, keepdim=True)
-    with torch.no_grad():
-        ours, theirs = model(PIXELS.double()).logits, source(PIXELS.double()).logits
-    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+@pytest.mark.parametrize("name", KINDS)
+@torch.no_grad()
+def test_averaged_positions_lose_the_places_and_nothing_else(name, encoding):
+    source = classifier(name).double()
+    model, _ = convert(source, position_encoding=encoding)
+    patches = source.base_model.embeddings.position_embeddings[:, -16:]  # rows of tokens stand before them
+    patches.copy_(patches.mean(dim=1, keepdim=True))
+    check_the_same(model(PIXELS.double()).logits, source(PIXELS.double()).logits)
 
 
 def test_a_model_without_a_head_gets_a_new_one(tmp_path):

@@ -1,10 +1,13 @@
 """Every cell of the table of holders and assets is measured, by design, or said not to be measured."""
 
 import json
+import re
 
 import pytest
 
+from benchmarks.attacks import who_learns
 from benchmarks.attacks.membership_table import figures
+from benchmarks.harness import pages
 from benchmarks.harness.results_file import load_results, stored
 from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.privacy_report.assets import ASSETS, FIGURES, who_can_learn_what
@@ -33,6 +36,26 @@ def test_figures_are_the_audits_own():
     assert "90%" in public["scene"] and "a solver" in public["scene"]
     assert "a face detector" in public["faces"] and public["words"] == "not measured"
     assert "100%" in public["identity"] and "in the dataset" in public["membership"]
+
+
+def test_every_way_of_linking_is_told_the_strongest_first():
+    people = AttackRecord("people", "by others", LINK, "", "top1", {"top1": [0.5]}, {"top1": 0.1})
+    told = who_can_learn_what(RandomShuffling(), [people, *RECORDS])[0]["identity"]
+    assert re.fullmatch(r"measured: a comparison: 100% [^;]+; by others: 50% [^;]+", told)
+
+
+def test_the_page_of_the_default_preset_leaves_no_cell_unmeasured():
+    head, _, *rows = [line for line in pages.told(who_learns.MARK).splitlines() if line.startswith("|")]
+    assert head == f"| holder | {' | '.join(ASSETS)} |" and len(rows) == 5
+    for row in rows:
+        holder, *cells = row.strip("| ").split(" | ")
+        assert len(cells) == len(ASSETS)
+        for cell in cells:
+            assert re.match(r"by design: \w|measured.*: [^:]*\d%", cell), (holder, cell)
+            assert "not measured" not in cell, (holder, cell)
+    public = dict(zip(ASSETS, rows[0].strip("| ").split(" | ")[1:], strict=True))
+    found = who_learns.photographs_found()
+    assert f"among {found['gallery']} candidates: {found['top1']:.0%} found first" in public["membership"]
 
 
 def test_a_key_opens_what_the_settings_did_not_destroy():

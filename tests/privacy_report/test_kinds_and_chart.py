@@ -1,15 +1,20 @@
 """Documents are audited like photographs; turned pieces are turned back; one chart shows all leaks."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
-from hipmr_hf import RandomShuffling
+from hipmr_hf import MixingUp, RandomShuffling
 from hipmr_hf.privacy_report import QUICK, privacy_report
+from hipmr_hf.privacy_report.bench import set_up
 from hipmr_hf.privacy_report.chart import leak_chart
 from hipmr_hf.privacy_report.controls import Control, run_controls
-from hipmr_hf.privacy_report.grade import grade, passed, withstood
+from hipmr_hf.privacy_report.grade import grade, largest_leak, level, passed, withstood
+from hipmr_hf.privacy_report.linking import same_subject
+from hipmr_hf.privacy_report.records import ORDER, PICTURE, TONES, AttackRecord
+from hipmr_hf.privacy_report.tones import cannot_deal_back
 
 TINY = dataclasses.replace(QUICK, images=2, rounds=1, steps=1000, smoothing_steps=20, shared_images=3)
 EASY = RandomShuffling(image_size=112, patch_size=28)
@@ -134,3 +139,91 @@ def test_controls_that_do_not_count_cannot_spoil_an_audit():
 def _way(record: dict) -> float:
     found, chance = record["scores"][record["measure"]]["mean"], record["chance"][record["measure"]]
     return (found - chance) / (1 - chance)
+
+
+def grains(rng: np.random.Generator, labels: np.ndarray) -> list[np.ndarray]:
+    """Pictures of any colour, whose label is how coarse their grain is."""
+    pictures = []
+    for label in labels:
+        width = 2**label
+        grain = np.kron(rng.normal(size=(64 // width, 64 // width, 1)), np.ones((width, width, 3)))
+        pictures.append((rng.uniform(60, 200, 3) + 16 * grain).clip(0, 255).astype(np.uint8))
+    return pictures
+
+
+def test_subjects_are_learned_where_several_pictures_of_each_are_known():
+    """The nearest picture is one of like colours; what is learned sees the grain, which is the subject."""
+    rng, labels = np.random.default_rng(0), np.repeat(np.arange(4), 12)
+    effort = dataclasses.replace(TINY, candidates=len(labels))
+    shuffled = RandomShuffling(image_size=64, patch_size=16)
+
+    def asked(labels: np.ndarray, told: np.ndarray) -> AttackRecord:
+        return same_subject(set_up(shuffled, grains(rng, labels), told, [], effort=effort, seed=0))
+
+    learned, dealt, few = (
+        asked(labels, labels),
+        asked(labels, rng.permutation(labels)),
+        asked(labels[::6], labels[::6]),
+    )
+
+    assert learned.value > 0.9 and "learned from" in learned.notes[0]
+    nearest = float(re.search(r"nearest known image (\d+)%", learned.notes[0])[1]) / 100
+    assert nearest < 0.6 and learned.by_chance == pytest.approx(0.25)
+    assert dealt.value < 0.6 and "nothing was learned" in few.notes[0]
+
+
+DEALT = {"image_size": 112, "patch_size": 14, "sub_patch_symmetries": True, "shuffle_tones": True}
+
+
+@pytest.fixture(scope="module")
+def dealt_out():
+    """One audit of three settings whose tones are dealt out."""
+    settings = [
+        RandomShuffling(**{**DEALT, "sub_patch_symmetries": False}),
+        RandomShuffling(**DEALT, sub_patch_grid=2, interval=2),
+        MixingUp(**DEALT),
+    ]
+    return privacy_report([ramp(seed) for seed in range(10)], settings, effort=TINY)
+
+
+def test_tones_are_dealt_back_beside_chance_in_records_chart_and_json(dealt_out, tmp_path):
+    whole, mixed, in_place = (
+        {record.attack: record for record in audit.records} for audit in dealt_out.settings
+    )
+    for found in (whole, mixed, in_place):
+        assert found["tones"].n == 2 and 0 < found["tones"].by_chance < 0.1
+        assert "8 other images" in found["tones"].knows and "8 images only" in found["tones"].notes[0]
+    assert whole["tones"].value > 4 * whole["tones"].by_chance and level(whole["tones"])
+    assert "tones_drawn" not in whole and len(in_place["tones_drawn"].pictures) == 2
+    drawn = in_place["tones_drawn"]
+    assert drawn.kind == PICTURE and drawn.baselines["all tones in their places"]["likeness"] > drawn.value
+
+    values = dealt_out.to_dict()["settings"]
+    assert leak_chart(values).count("Dealing tones back to their textures</text>") == 3
+    assert [one["attack"] for one in values[2]["attackers"]].count("tones_drawn") == 1
+    text = (dealt_out.save(tmp_path / "report") / "report.md").read_text()
+    assert "tones dealt back" in text and "of the tones dealt back (chance" in text
+
+
+def test_tones_dealt_back_more_often_than_by_chance_keep_settings_from_the_best_grade():
+    full = dataclasses.replace(TINY, training_seconds=1.0)
+    weak = AttackRecord("j", "a solver", ORDER, "", "neighbour", {"neighbour": [0.0]}, {"neighbour": 0.01})
+    told = [
+        AttackRecord("t", "dealing", TONES, "", "dealt_back", {"dealt_back": [found]}, {"dealt_back": 0.01})
+        for found in (0.03, 0.015)
+    ]
+    assert [grade([weak, one], full, valid=True).letter for one in told] == ["B", "A"]
+    assert largest_leak([weak, told[0]]) is told[0]
+
+
+def test_settings_without_dealt_tones_name_the_attacker_as_left_out(report):
+    assert report.settings[0].left_out["tones"] == "no tones are dealt out"
+
+
+def test_patches_of_one_pixel_and_too_few_images_are_told():
+    images = [ramp(seed) for seed in range(5)]
+    one_pixel = RandomShuffling(image_size=112, patch_size=14, sub_patch_grid=14, shuffle_tones=True)
+    bench = set_up(one_pixel, images * 2, None, [], effort=TINY, seed=0)
+    assert "one pixel wide" in cannot_deal_back(bench)
+    few = set_up(MixingUp(**DEALT), images, None, [], effort=TINY, seed=0)
+    assert "fewer than 4 images" in cannot_deal_back(few)

@@ -88,7 +88,7 @@ def test_the_worst_version_counts_and_is_named(bench):
         return dataclasses.replace(record, pictures=[np.zeros_like(image) for image in bench.plain])
 
     records, _ = PeoplesTerms(square_in, level_in).recognise(bench, [blank(mixing_inversion(bench))])
-    assert records[0].value == 1 and records[0].notes[0] == f"Most was recognised in this: {AS_IT_IS}."
+    assert records[0].value == 1 and records[0].notes == [f"Most was recognised in this: {AS_IT_IS}."]
     assert records[0].baselines["after inversion under a smoothness prior"]["faces_found"] == 0
 
 

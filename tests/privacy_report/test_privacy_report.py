@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from hipmr_hf import MixingUp, RandomShuffling
+from hipmr_hf.encryption.recognisable import size_rule
 from hipmr_hf.privacy_report import FULL, QUICK, Effort, encrypted_report, privacy_report
 from hipmr_hf.privacy_report.bench import BLIND_IMAGES, at_fixed_size, described, effort_of
 from hipmr_hf.privacy_report.controls import easy_settings, run_controls
@@ -166,6 +167,7 @@ def test_images_without_plain_originals_are_attacked_and_not_measured(photos):
     (audit,) = report.settings
     assert not report.measured and audit.grade is None and audit.sentences == []
     assert audit.records[0].scores == {} and len(audit.records[0].pictures) == 2
+    assert audit.to_dict()["size_rule"] == size_rule(EASY)
     assert len(audit.records[0].effort["log_odds_of_the_layouts"]) == 2
 
 
@@ -249,6 +251,18 @@ def test_markdown_and_page_tell_the_same(folder):
     assert "**Grade F.** A jigsaw solver" in text
     assert "Grades go from A to F" in text and "(A to F; F: the picture is back)" in page
     assert "largest leak of all: " in text and "Largest leak:" in page
+
+
+def test_every_setting_is_told_how_large_faces_and_letters_must_be(report, folder):
+    """Also where no recogniser is installed, or found no face and no word, as in these photographs."""
+    text, page = ((folder / f"report.{kind}").read_text() for kind in ("md", "html"))
+    values = json.loads((folder / "report.json").read_text())
+    for audit, told in zip(report.settings, values["settings"], strict=True):
+        assert told["size_rule"] == audit.size_rule == size_rule(audit.encryption)
+        assert f"**How large faces and letters must be.** {audit.size_rule}\n" in text
+        assert f"must be.</strong> {audit.size_rule}</p>" in page
+    assert text.count("How large faces") == page.count("How large faces") == len(report.settings)
+    assert "a face is found from about 5 patches in width" in report.settings[2].size_rule
 
 
 def test_the_page_needs_nothing_from_elsewhere(folder):

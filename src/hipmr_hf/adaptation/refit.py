@@ -76,8 +76,8 @@ def refit_patch_embedding(
         seed: of what is held out and of the start.
 
     Returns:
-        The model with the new embedding and everything else as it was, in evaluation mode; a processor for
-        encrypted images, with pixels from -1 to 1; and how well it fits.
+        The model with the new embedding and everything else as it was, in evaluation mode and at least
+        float32; a processor for encrypted images, with pixels from -1 to 1; and how well it fits.
 
     Raises:
         InputValueError: the model's embedding is not linear, or the pictures have too few patches.
@@ -98,11 +98,11 @@ def refit_patch_embedding(
     new = PEViTImageProcessorPil(
         patch_size=encryption.encrypted_patch_size, encrypted_size=encryption.encrypted_size
     )
-    pixels = _normalised(pairs.encrypted, new)
-    tokens = _tokens(model, _normalised(pairs.plain, processor))
+    fitted = _rebuilt(model, encryption, patch_embedding, seed)
+    pixels = _normalised(pairs.encrypted, new, fitted.dtype)
+    tokens = _tokens(model, _normalised(pairs.plain, processor, fitted.dtype))
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(seed))
     held, used = order.tensor_split([round(_HELD_OUT * len(order))])
-    fitted = _rebuilt(model, encryption, patch_embedding, seed)
     embeddings = _base(fitted).embeddings.patch_embeddings
     if patch_embedding == "linear":
         _fit_linear(embeddings, pixels[used], tokens[used])
@@ -114,11 +114,12 @@ def refit_patch_embedding(
     return fitted, new, RefitReport(float(1 - missed / spread), len(used), patch_embedding)
 
 
-def _normalised(patches: np.ndarray, processor: PEViTImageProcessorPil) -> torch.Tensor:
+def _normalised(patches: np.ndarray, processor: PEViTImageProcessorPil, dtype: torch.dtype) -> torch.Tensor:
     """(pairs, width, width, channels) of grey levels to (pairs, channels, width, width) as the model sees."""
-    pixels = torch.from_numpy(np.ascontiguousarray(patches.transpose(0, 3, 1, 2))).float()
+    pixels = torch.from_numpy(np.ascontiguousarray(patches.transpose(0, 3, 1, 2))).to(dtype)
     mean, std = (
-        torch.tensor(values).view(-1, 1, 1) for values in (processor.image_mean, processor.image_std)
+        torch.tensor(values, dtype=dtype).view(-1, 1, 1)
+        for values in (processor.image_mean, processor.image_std)
     )
     return (pixels * processor.rescale_factor - mean) / std
 
@@ -127,7 +128,7 @@ def _normalised(patches: np.ndarray, processor: PEViTImageProcessorPil) -> torch
 def _tokens(model: PreTrainedModel, plain: torch.Tensor) -> torch.Tensor:
     projection = _base(model).embeddings.patch_embeddings.projection
     weight = resize_patch_weights(projection.weight, plain.shape[-1])
-    return plain.flatten(1) @ weight.float().flatten(1).T + projection.bias.float()
+    return plain.flatten(1) @ weight.to(plain.dtype).flatten(1).T + projection.bias.to(plain.dtype)
 
 
 def _base(model: PreTrainedModel) -> Any:
@@ -145,7 +146,7 @@ def _rebuilt(
     config.image_size = [rows * config.patch_size, columns * config.patch_size]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fitted = type(model)(config).eval()
+        fitted = type(model)(config).to(torch.promote_types(model.dtype, torch.float32)).eval()
     kept = {name: value for name, value in model.state_dict().items() if ".patch_embeddings." not in name}
     fitted.load_state_dict(kept, strict=False)
     return fitted
@@ -210,14 +211,14 @@ def _fit_last(embeddings: PEViTPatchEmbeddings, pixels: torch.Tensor, tokens: to
 
 
 def _ridge(features: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight (features, hidden_size) and bias (hidden_size,) of the ridge regression, in float64 within."""
+    """Weight (features, hidden_size) and bias (hidden_size,) of the ridge regression, in float64."""
     features, tokens = features.double(), tokens.double()
     centre, level = features.mean(dim=0), tokens.mean(dim=0)
     moved = features - centre
     gram = moved.T @ moved
     gram.diagonal().add_(_RIDGE * gram.diagonal().mean() + 1e-12)
     weight = torch.linalg.solve(gram, moved.T @ (tokens - level))
-    return weight.float(), (level - centre @ weight).float()
+    return weight, level - centre @ weight
 
 
 @torch.no_grad()

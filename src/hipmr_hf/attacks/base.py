@@ -12,6 +12,7 @@ from ..errors import InputTypeError, InputValueError
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
+    from ..encryption.draw import Draw
     from ..encryption.random_shuffling import RandomShuffling
 
 EMPTY_LEVEL = 128
@@ -56,6 +57,8 @@ class EncryptedSample(NamedTuple):
     """(batch, num_patches): where each patch of the mosaic stood, row-major; None if nothing was shuffled."""
     turns: np.ndarray | None = None
     """(batch, num_patches): the symmetry that turned each patch of the mosaic; None if no whole one was."""
+    tone_holders: np.ndarray | None = None
+    """(batch, num_patches): the patch of the mosaic that now has each one's tone; None if none was dealt."""
 
 
 def encrypt_with_truth(
@@ -85,13 +88,25 @@ def encrypt_with_truth(
     if share_permutation:
         draw = type(draw)(*(part if part is None else np.repeat(part, len(images), axis=0) for part in draw))
     encrypted = encryption._encrypt(np.ascontiguousarray(images), draw)
-    if draw.permutations is None:
-        return EncryptedSample(encrypted, None)
-    positions = draw.permutations[:, : encryption.num_patches].astype(np.int64)
-    if draw.turns is None or encryption.sub_patch_grid > 1:
-        return EncryptedSample(encrypted, positions)
-    turns = draw.turns.reshape(len(encrypted), rows * cols).astype(np.int64)
-    return EncryptedSample(encrypted, positions, np.take_along_axis(turns, positions, axis=1))
+    positions, turns = None, None
+    if draw.permutations is not None:
+        positions = draw.permutations[:, : encryption.num_patches].astype(np.int64)
+    if positions is not None and draw.turns is not None and encryption.sub_patch_grid == 1:
+        turns = np.take_along_axis(draw.turns.reshape(len(encrypted), -1), positions, axis=1).astype(np.int64)
+    return EncryptedSample(encrypted, positions, turns, _tone_holders(encryption, draw, positions))
+
+
+def _tone_holders(encryption: Encryption, draw: Draw, positions: np.ndarray | None) -> np.ndarray | None:
+    """For each patch of the mosaic, the one of the mosaic that has its tone now."""
+    if draw.tones is None:
+        return None
+    textures = np.broadcast_to(np.arange(draw.tones.shape[1]), draw.tones.shape)
+    textures = textures if positions is None else positions
+    dealt = np.take_along_axis(encryption._order_of_tones(draw), textures, axis=1).astype(np.int64)
+    held = np.zeros(draw.tones.shape, np.int64)
+    in_mosaic = np.broadcast_to(np.arange(textures.shape[1]), textures.shape)
+    np.put_along_axis(held, dealt, in_mosaic, axis=1)
+    return np.take_along_axis(held, textures, axis=1)
 
 
 def check_shuffled(encryption: Encryption) -> None:

@@ -170,7 +170,9 @@ def _guesses(
     kept = spread > 1e-9 * (np.abs(mean) + 1)
     known, asked = ((side[:, kept] - mean[kept]) / spread[kept] for side in (known, asked))
     # Features that differ within a label as much as between labels, such as those of a flat background, go.
-    ratio = np.clip(np.nan_to_num(f_classif(known, labels)[0], posinf=_MOST_RATIO), 1, _MOST_RATIO)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = f_classif(known, labels)[0]
+    ratio = np.clip(np.nan_to_num(ratio, posinf=_MOST_RATIO), 1, _MOST_RATIO)
     weights = np.sqrt(ratio - 1)
     most = min(max(components), len(known) - 1, int((weights > 0).sum()))
     if most < 1:  # nothing tells labels apart

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   hipmr convert google/vit-base-patch16-224 --output-dir pevit
-  hipmr convert facebook/dinov2-small --encryption me/scans --pictures public_pictures --output-dir pevit
+  hipmr convert facebook/dinov2-small --encryption me/scans --output-dir pevit
   hipmr convert published.pth --num-heads 6 --output-dir pevit
   hipmr convert pevit --architecture peyolos --image-size 400 672 --output-dir peyolos
 
@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--architecture",
         choices=tuple(_CONVERTERS),
         default="pevit",
-        help="pevit, from a ViT, DeiT or DINOv2; or peyolos, from these, a PEViT or a YOLOS. Default: pevit.",
+        help="pevit, from a ViT, DeiT or DINOv2; or peyolos, from these (DINOv2 without registers), a PEViT "
+        "or a YOLOS. Default: pevit.",
     )
     parser.add_argument(
         "--encryption",
@@ -71,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pictures",
         metavar="SOURCE",
         help="Public pictures, which are seen plain: a folder, Parquet file or Hub dataset. The patch "
-        "embedding is fitted to encrypted patches of them, not resized; for a pevit, with --encryption.",
+        "embedding is fitted to encrypted patches of them, not resized, from which DINOv2 learnt less on "
+        "satellite tiles (docs/results.md); for a pevit, with --encryption.",
     )
     parser.add_argument(
         "--patch-embedding",

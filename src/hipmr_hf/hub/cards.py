@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from ..layout import DATA_FOLDER, MASK_COLUMN, split_of
 from . import escaping
 from .audit_section import AuditRow, audit_rows, audit_section
 from .card_blocks import filled
+from .card_metrics import shown_metrics, written
 from .card_renewal import BEGIN, END
 from .column_words import columns_in_words
 from .folder_facts import content_id, image_format
@@ -102,6 +102,8 @@ class ModelFacts:
         evaluated_on: the images behind the values, such as "the 1,500 images of the split test".
         training_command: as from `shareable_command.shareable_command`.
         base_model: the checkpoint it started from, if it is on the Hub.
+        adapted_on: public pictures, seen plain by its teacher, that its features were adapted on without
+            labels; its classifier is new then.
         num_parameters: of the model.
         license: an identifier of the Hub's list.
         audit: attacks that were tried on the images.
@@ -117,6 +119,7 @@ class ModelFacts:
     evaluated_on: str | None = None
     training_command: str | None = None
     base_model: str | None = None
+    adapted_on: int | None = None
     num_parameters: int | None = None
     license: str | None = None
     audit: Sequence[AuditRow] = ()
@@ -209,10 +212,13 @@ def model_card(facts: ModelFacts) -> ModelCard:
     """
     if facts.task not in _AUTO_CLASSES:
         raise InputValueError(f"task: got {facts.task!r}, allowed are {', '.join(map(repr, _AUTO_CLASSES))}.")
-    metrics = _metrics(facts.metrics)
-    rows = {"this model": metrics, **{name: _metrics(values) for name, values in facts.baselines.items()}}
+    metrics = shown_metrics(facts.metrics)
+    rows = {
+        "this model": metrics,
+        **{name: shown_metrics(values) for name, values in facts.baselines.items()},
+    }
     results = [
-        {"name": escaping.text(name), "cells": [_number(values.get(metric)) for metric in metrics]}
+        {"name": escaping.text(name), "cells": [written(values.get(metric)) for metric in metrics]}
         for name, values in rows.items()
     ]
     from huggingface_hub import ModelCard
@@ -324,25 +330,18 @@ def _description(facts: ModelFacts) -> str:
         data = f" from {escaping.link(facts.dataset_name, 'https://hf.co/datasets/')}"
     if facts.base_model:
         start = f", starting with {escaping.link(facts.base_model, 'https://hf.co/')}"
+    if facts.adapted_on is not None:
+        return (
+            f"A vision transformer{parameters}{start}, whose features were adapted to perceptually encrypted "
+            f"images with hipmr-hf: by {facts.adapted_on:,} public pictures without labels, which its "
+            "teacher saw plain. Its use needs no plain image. It has no classifier yet: fine-tune it before "
+            "you ask it for classes."
+        )
     return (
         f"A vision transformer{parameters} for {facts.task.replace('-', ' ')}, trained with hipmr-hf on "
         f"perceptually encrypted images{data}{start}. "
         "Neither this training nor the model's use needs a plain image."
     )
-
-
-def _metrics(values: Mapping[str, float]) -> dict[str, float]:
-    named = {name.removeprefix("eval_"): value for name, value in values.items()}
-    return {
-        name: float(value)
-        for name, value in named.items()
-        if "accuracy" in name
-        or re.match(r"m?ap\b|map_|mean_iou|iou_|f1_|average_precision|(mse|mae|r2)$|\w+_told$", name)
-    }
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
 
 
 def _size_category(rows: int) -> str:

@@ -1,37 +1,29 @@
 """What attackers recovered from each encryption, in sentences for cards.
 
-Neighbours and inversions come from `benchmarks/attacks/jigsaw.py`, whose solver never turns a piece, pairs of
-pieces that were turned from `benchmarks/attacks/turned.py`: 12 Kodak photographs at 224 x 224 pixels with
-patches of 16. Linkage comes from `benchmarks/attacks/linkage.py`: 62 photographs, and crops of 24. Tests
-keep the figures equal to the results of both. All are lower bounds of what leaks.
+Pieces put together and pictures drawn are the most that any attacker found, as `worst_found` has it. Linkage
+comes from `benchmarks/attacks/linkage.py`: 62 photographs, and crops of 24. Tests keep the figures equal to
+the results. All are lower bounds of what leaks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..encryption.preset_table import PRESETS
 from ..encryption.recognisable import size_rule
 from .preset_figures import figures_of, preset_of, preset_that_leaves_less
-from .turned_pairs import pairs_put_together
+from .worst_found import EXACTLY, Worst, worst_found
 
 if TYPE_CHECKING:
     from ..encryption.base import Encryption
 
-# Share of true neighbours that a jigsaw solver put back, by interval and drop ratio; chance is .005.
-NEIGHBOURS = {
-    (0, 0.0): 1.00,
-    (2, 0.0): 0.68,
-    (4, 0.0): 0.32,
-    (8, 0.0): 0.13,
-    (0, 0.25): 0.96,
-    (0, 0.5): 0.89,
-    (2, 0.25): 0.58,
-}
-# The same for patches that were mixed, by normalization.
-MIXED_NEIGHBOURS = {False: 0.33, True: 0.13}
-NORMALIZED_NEIGHBOURS = 0.87
 CANDIDATES = 62
+PHOTOGRAPHS = 12
+"""That are attacked as a rule; of fewer, the number is told."""
+_LEARNED = {
+    "solver": "",
+    "fitted": " that was fitted to the settings",
+    "trained": " that was trained for the settings",
+}
 
 
 class Linked(NamedTuple):
@@ -129,10 +121,11 @@ def what_leaves_less(encryption: Encryption) -> str | None:
     preset = preset_that_leaves_less(encryption)
     if preset is None:
         return None
-    figure = figures_of(preset).get("adjacent")
-    if figure is None:
-        return f"--preset {preset} ({PRESETS[preset].left})"
-    return f"--preset {preset} ({figure.said} of the pairs that an attacker puts together are true)"
+    figures = figures_of(preset)
+    if "adjacent" in figures:
+        said = figures["adjacent"].said
+        return f"--preset {preset} ({said} of the pairs that an attacker puts together are true)"
+    return f"--preset {preset} (likeness {figures['drawn'].said} of what an attacker draws)"
 
 
 def what_viewers_see(encryption: Encryption) -> str:
@@ -154,56 +147,56 @@ def what_viewers_see(encryption: Encryption) -> str:
 
 
 def _on_puzzles(encryption: Encryption) -> str:
-    """Tell what was measured to be most: of a solver that learns nothing, or of attackers who turn pieces."""
-    pairs, exactly = pairs_put_together(encryption)
-    solved = _measured_neighbours(encryption)
-    if solved is not None and (solved >= pairs or not exactly):
-        return _on_solver(solved)
-    name = preset_of(encryption) if exactly else None
-    measured_with = (
-        f"the preset {name}" if name else "these settings" if exactly else "the next weaker settings"
-    )
+    """Tell what the worst of all attackers put together, and whether it turned pieces."""
+    worst = worst_found(encryption)
+    found = worst.found
+    if found.by == "turned":
+        return (
+            f"An attacker who turns pieces puts them together so that {_share(found.share)} of the pairs "
+            f"side by side truly were ({_chance(found.chance)}; {_measured(worst, encryption)})."
+        )
+    usual = worst.measured_with == EXACTLY and found.photographs == PHOTOGRAPHS
+    how = _chance(found.chance) + ("" if usual else f"; {_measured(worst, encryption)}")
     return (
-        f"An attacker who turns pieces puts them together so that {_share(pairs)} of the pairs side by side "
-        f"truly were (chance .019; 12 photographs of 224 pixels, measured with {measured_with})."
+        f"A jigsaw solver{_LEARNED[found.by]} puts back {_share(found.share)} of the neighbouring patches "
+        f"({how}): {_seen(found.share)}."
     )
 
 
-def _on_solver(measured: float) -> str:
-    if measured > 0.85:
-        seen = "the picture, or large pieces of it, can be seen again"
-    elif measured > 0.5:
-        seen = "large pieces can be seen again"
-    else:
-        seen = "fragments can be put together, and more by an attacker who was trained for these settings"
-    return f"A jigsaw solver puts back {_share(measured)} of the neighbouring patches (chance .005): {seen}."
+def _seen(share: float) -> str:
+    if share > 0.85:
+        return "the picture, or large pieces of it, can be seen again"
+    return "large pieces can be seen again" if share > 0.5 else "fragments can be put together"
 
 
-def _measured_neighbours(encryption: Encryption) -> float | None:
-    """What the solver found, which never turns a piece; None where that says little, or was not measured."""
-    lost = (encryption.interval, encryption.drop_ratio)
-    if encryption.sub_patch_symmetries or encryption.shuffle_tones:
-        return None
-    if encryption.sub_patch_grid > 1:
-        return MIXED_NEIGHBOURS[encryption.patch_normalization]
-    if encryption.patch_normalization:
-        return NORMALIZED_NEIGHBOURS if lost == (0, 0.0) else None
-    return NEIGHBOURS.get(lost)
+def _measured(worst: Worst, encryption: Encryption) -> str:
+    name = preset_of(encryption) if worst.measured_with == EXACTLY else None
+    measured_with = f"the preset {name}" if name else worst.measured_with
+    return f"{worst.found.photographs} photographs of 224 pixels, measured with {measured_with}"
 
 
 def _on_thumbnails(encryption: Encryption) -> str:
+    """Tell what is seen without any attack, and how like the picture is what the worst attacker draws."""
+    worst = worst_found(encryption)
+    return (
+        f"Patches keep their places{_outlines(encryption)} What an attacker draws of them has a likeness of "
+        f"{_share(worst.found.share)} (1: the picture; another photograph: {_share(worst.found.chance)}; "
+        f"{_measured(worst, encryption)})."
+    )
+
+
+def _outlines(encryption: Encryption) -> str:
     # Whoever evens the tones of an image out has what normalization leaves.
     evened = encryption.patch_normalization or encryption.shuffle_tones
     if encryption.sub_patch_symmetries and evened:
-        return "Patches keep their places, so coarse outlines of the scene can be guessed."
+        return ", so coarse outlines of the scene can be guessed."
     if encryption.shuffle_tones:
-        return "Patches keep their places: whoever evens their tones out sees a sketch of the scene's edges."
+        return ": whoever evens their tones out sees a sketch of the scene's edges."
     if encryption.patch_normalization:
-        return "Patches keep their places: a sketch of the scene's edges can be seen with no attack."
+        return ": a sketch of the scene's edges can be seen with no attack."
     return (
-        "Patches keep their places: a thumbnail of one exact pixel per patch can be read with no attack. The "
-        "scene is plain, and from 512 pixels on a close-up face can be identified. Smoothing makes it "
-        "sharper (22.9 dB PSNR)."
+        ": a thumbnail of one exact pixel per patch can be read with no attack. The scene is plain, and from "
+        "512 pixels on a close-up face can be identified."
     )
 
 
@@ -266,6 +259,10 @@ def _linkage_row(encryption: Encryption) -> str:
     if encryption.drop_ratio >= 0.5:
         return "RS, drop .5"
     return "RS, interval of a quarter patch" if encryption.interval else "RS"
+
+
+def _chance(value: float) -> str:
+    return f"chance {value:.3f}".replace(" 0.", " .")
 
 
 def _share(value: float) -> str:

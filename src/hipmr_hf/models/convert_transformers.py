@@ -96,9 +96,7 @@ def load_pevit_from_transformers(
     model, report = convert_transformers_state_dict(
         _load_state_dict(checkpoint, source), source, position_encoding=position_encoding, **overrides
     )
-    statistics = image_statistics(checkpoint)
-    if not statistics and source.model_type.startswith("dinov2"):  # weights alone; all of them have these
-        statistics = {"image_mean": IMAGENET_DEFAULT_MEAN, "image_std": IMAGENET_DEFAULT_STD}
+    statistics = image_statistics(checkpoint, source.model_type)
     return model, PEViTImageProcessorPil(patch_size=model.config.patch_size, **statistics), report
 
 
@@ -148,7 +146,7 @@ def convert_transformers_state_dict(
     distilled = "distillation_classifier.weight" in state_dict
     config = _config_for(state_dict, source, position_encoding, overrides)
     model = kinds[distilled](config).to(next(iter(state_dict.values())).dtype).eval()
-    renamed = {name: _rename(name, source.model_type) for name in state_dict}
+    renamed = {name: pevit_name(name, source.model_type) for name in state_dict}
     tensors = {new: state_dict[name] for name, new in renamed.items() if new is not None}
     scales = {name: found for name in state_dict if (found := re.fullmatch(_LAYER_SCALE, name))}
     for name, found in scales.items():
@@ -173,7 +171,12 @@ def convert_transformers_state_dict(
     return model, ConversionReport(taken, dropped, new, (*notes, *told))
 
 
-def _rename(name: str, model_type: str) -> str | None:
+def pevit_name(name: str, model_type: str) -> str | None:
+    """PEViT's name of a tensor of transformers; None if it has none of its own.
+
+    >>> pevit_name("dinov2.encoder.layer.0.norm1.bias", "dinov2")
+    'pevit.layers.0.layernorm_before.bias'
+    """
     renamed = _RENAMED_DINOV2 if model_type.startswith("dinov2") else _RENAMED
     return next((re.sub(old, new, name) for old, new in renamed if re.fullmatch(old, name)), None)
 
@@ -249,14 +252,17 @@ def _load_state_dict(checkpoint: str, source: PreTrainedConfig) -> dict[str, tor
     return {f"{source.model_type}.{name}": tensor for name, tensor in base.items()}
 
 
-def image_statistics(checkpoint: str) -> dict[str, Any]:
-    """Mean and deviation that the checkpoint's own processor normalises with."""
+def image_statistics(checkpoint: str, model_type: str) -> dict[str, Any]:
+    """Mean and deviation that the checkpoint's own processor normalises with; DINOv2's are known without."""
     try:
         settings, _ = ImageProcessingMixin.get_image_processor_dict(checkpoint)
     except OSError:  # a checkpoint without a processor
-        return {}
+        settings = {}
     names = ("image_mean", "image_std", "rescale_factor", "do_rescale", "do_normalize")
-    return {name: settings[name] for name in names if settings.get(name) is not None}
+    statistics = {name: settings[name] for name in names if settings.get(name) is not None}
+    if not statistics and model_type.startswith("dinov2"):
+        return {"image_mean": IMAGENET_DEFAULT_MEAN, "image_std": IMAGENET_DEFAULT_STD}
+    return statistics
 
 
 __all__ = [
@@ -264,5 +270,6 @@ __all__ = [
     "convert_transformers_state_dict",
     "image_statistics",
     "load_pevit_from_transformers",
+    "pevit_name",
     "source_config",
 ]

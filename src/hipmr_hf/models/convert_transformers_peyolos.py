@@ -1,4 +1,4 @@
-"""Weights of transformers' ViT, DeiT and YOLOS, and of PEViT, as a start for PEYOLOS."""
+"""Weights of transformers' ViT, DeiT, DINOv2 and YOLOS, and of PEViT, as a start for PEYOLOS."""
 
 from typing import Any
 
@@ -10,7 +10,13 @@ from transformers.modeling_utils import PreTrainedModel
 from .configuration_peyolos import PEYolosConfig
 from .convert_official import ConversionError, ConversionReport
 from .convert_official_peyolos import fill
-from .convert_transformers import SHARED_SETTINGS, image_statistics, source_config
+from .convert_transformers import (
+    SHARED_SETTINGS,
+    convert_transformers_state_dict,
+    image_statistics,
+    pevit_name,
+    source_config,
+)
 from .embeddings_peyolos import PatchLayout, bicubic_weights, resize_positions
 from .image_processing_peyolos import PEYolosImageProcessorPil
 from .modeling_peyolos import PEYolosForObjectDetection
@@ -31,13 +37,14 @@ _YOLOS_NAMES = (
     ("output.dense.", "mlp.fc2."),
 )
 _PREFIXES = {"vit": "vit.", "deit": "deit.", "pevit": "pevit.", "yolos": "vit."}
+_MODEL_TYPES = ("vit", "deit", "dinov2", "pevit", "yolos")
 _YOLOS_SETTINGS = ("num_detection_tokens", "use_mid_position_embeddings")
 
 
 def load_peyolos_from_transformers(
     checkpoint: str, *, image_size: int | tuple[int, int], patch_size: int = 8, **overrides: Any
 ) -> tuple[PEYolosForObjectDetection, PEYolosImageProcessorPil, ConversionReport]:
-    """Load a ViT, DeiT, PEViT or YOLOS as the start of a PEYOLOS.
+    """Load a ViT, DeiT, DINOv2 (without registers), PEViT or YOLOS as the start of a PEYOLOS.
 
     Args:
         checkpoint: Folder or Hub repository of a checkpoint of that model type.
@@ -51,12 +58,13 @@ def load_peyolos_from_transformers(
         ConversionError: If there is no such checkpoint, it is of another model type, or the sizes do not fit.
     """
     config = source_config(checkpoint)
-    _check_model_type(config.model_type)
+    _check_source(config)
     # The class that saved it also knows names of older releases.
     kind = getattr(transformers, (config.architectures or ["AutoModel"])[0], AutoModel)
     source = kind.from_pretrained(checkpoint, dtype=torch.float32)
     model, report = convert_to_peyolos(source, image_size=image_size, patch_size=patch_size, **overrides)
-    return model, PEYolosImageProcessorPil(patch_size=patch_size, **image_statistics(checkpoint)), report
+    statistics = image_statistics(checkpoint, config.model_type)
+    return model, PEYolosImageProcessorPil(patch_size=patch_size, **statistics), report
 
 
 def convert_to_peyolos(
@@ -65,23 +73,27 @@ def convert_to_peyolos(
     """Build a detector with all the weights of another model that mean the same in it.
 
     Blocks, class token and positions are taken, positions resized bicubically to the detector's grid; of a
-    distilled DeiT the first position is dropped, as in the published program. Of YOLOS the detection tokens
-    and heads are taken too; the last layer of the class head is new if `num_labels` differs. The patch
-    embedding is new, for it sees other pixels; that of a PEViT is taken if it was trained on patches of the
-    same size in the same way, and so is any with `patch_embedding="linear"` and the same size.
+    distilled DeiT the first position is dropped, as in the published program. A DINOv2 first becomes a PEViT
+    with its positions, which folds its LayerScale. Of YOLOS the detection tokens and heads are taken too; the
+    last layer of the class head is new if `num_labels` differs. The patch embedding is new, for it sees other
+    pixels; that of a PEViT is taken if it was trained on patches of the same size in the same way, and so is
+    any with `patch_embedding="linear"` and the same size.
 
     Args:
-        source: transformers' ViT, DeiT or YOLOS, or a PEViT, with or without a head; left as it is.
+        source: transformers' ViT, DeiT, DINOv2 (without registers) or YOLOS, or a PEViT, with or without a
+            head; left as it is.
         image_size: Size in pixels, (height, width), of an *encrypted* image; sets the position grid.
         patch_size: Width in pixels of an *encrypted* patch.
         overrides: Further arguments of [`PEYolosConfig`], such as `id2label`.
 
     Returns:
-        The detector in evaluation mode, and what became of every tensor; a resized position embedding counts
-        as taken although its rows for new detection tokens are new.
+        The detector in evaluation mode, in the type of the weights and at least float32, and what became of
+        every tensor; a resized position embedding counts as taken although its rows for new detection tokens
+        are new.
 
     Raises:
-        ConversionError: If the source is of another model type, or a size does not fit.
+        ConversionError: If the source is of another model type, has registers or gated layers, or a size does
+            not fit.
 
     Source: paper, section on PEYOLOS; Fang et al. (YOLOS, 2021), section 3.
 
@@ -92,12 +104,9 @@ def convert_to_peyolos(
     >>> model.config.position_grid, report.dropped[:1], report.new[0]
     ((4, 6), ('embeddings.patch_embeddings.projection.weight',), 'peyolos.embeddings.detection_tokens')
     """
-    _check_model_type(source.config.model_type)
-    if getattr(source.config, "num_register_tokens", 0):
-        raise ConversionError(
-            f"The source has {source.config.num_register_tokens} register tokens, and a detector has no "
-            "place for them; start from a checkpoint without registers."
-        )
+    _check_source(source.config)
+    if source.config.model_type == "dinov2":
+        return _by_way_of_pevit(source, image_size=image_size, patch_size=patch_size, **overrides)
     settings = {name: getattr(source.config, name) for name in SHARED_SETTINGS}
     if source.config.model_type == "yolos":
         settings |= {name: getattr(source.config, name) for name in _YOLOS_SETTINGS}
@@ -105,9 +114,25 @@ def convert_to_peyolos(
     settings |= {"image_size": image_size, "patch_size": patch_size, **overrides}
     if "num_labels" in overrides:
         settings = {name: value for name, value in settings.items() if name not in ("id2label", "label2id")}
-    model = PEYolosForObjectDetection(PEYolosConfig(**settings)).eval()
+    dtype = torch.promote_types(source.dtype, torch.float32)
+    model = PEYolosForObjectDetection(PEYolosConfig(**settings)).to(dtype).eval()
     renamed = {name: _place(name, tensor, source, model) for name, tensor in source.state_dict().items()}
     return model, fill(model, renamed)
+
+
+def _by_way_of_pevit(
+    source: PreTrainedModel, **settings: Any
+) -> tuple[PEYolosForObjectDetection, ConversionReport]:
+    """A DINOv2 as the PEViT that it becomes, and that as a detector; the report has DINOv2's names."""
+    prefix = "" if hasattr(source, source.base_model_prefix) else f"{source.base_model_prefix}."
+    tensors = {f"{prefix}{name}": tensor for name, tensor in source.state_dict().items()}
+    pevit, first = convert_transformers_state_dict(tensors, source.config, position_encoding="absolute")
+    model, second = convert_to_peyolos(pevit, **settings)
+    taken = tuple(
+        name for name in first.taken if pevit_name(name, source.config.model_type) not in second.dropped
+    )
+    dropped = tuple(name for name in tensors if name not in taken)
+    return model, ConversionReport(taken, dropped, second.new, first.notes)
 
 
 def _place(
@@ -175,11 +200,17 @@ def _grid_of(config: Any) -> tuple[int, int]:
     return image[0] // patch[0], image[1] // patch[1]
 
 
-def _check_model_type(model_type: str) -> None:
-    if model_type not in _PREFIXES:
+def _check_source(config: Any) -> None:
+    if getattr(config, "num_register_tokens", 0):
         raise ConversionError(
-            f"The source is of model type {model_type!r}, allowed are {', '.join(map(repr, _PREFIXES))}; for "
-            "a .pth or .safetensors file of the published program use `convert_peyolos_state_dict`."
+            f"The source has {config.num_register_tokens} register tokens, and a detector has no place for "
+            "them; start from a checkpoint without registers."
+        )
+    if config.model_type not in _MODEL_TYPES:
+        raise ConversionError(
+            f"The source is of model type {config.model_type!r}, allowed are "
+            f"{', '.join(map(repr, _MODEL_TYPES))}; for a .pth or .safetensors file of the published program "
+            "use `convert_peyolos_state_dict`."
         )
 
 

@@ -15,6 +15,7 @@ Labels = Sequence[Mapping[str, torch.Tensor]]
 Matching = list[tuple[torch.Tensor, torch.Tensor]]
 
 
+@torch.compiler.disable  # SciPy's part breaks the graph; in pieces, the rest would be compiled many times
 def detection_loss(
     config: Any,
     logits: torch.Tensor,

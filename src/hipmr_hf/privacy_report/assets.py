@@ -57,7 +57,7 @@ def who_can_learn_what(
         "scene": _strongest(records, ORDER, PICTURE),
         "faces": _named(records, "face"),
         "words": _named(records, "word", "text"),
-        "identity": _strongest(records, LINK),
+        "identity": _linked(records),
     }
     training = {**images, "scene": _either(images["scene"], _strongest(records, GRADIENT))}
     rows = [
@@ -73,13 +73,15 @@ def who_can_learn_what(
 _PUBLISHED = "by design: labels and kept columns are published as they are"
 _KNOWS_ITS_ROWS = "by design: it knows which rows it trains on"
 _ANSWERS = "by design: it sees its own answers"
-_OWN = "by design: its own pictures only"
+_OWN = (
+    "by design: it is handed no pictures but its own; of what a model tells of others', membership alone was "
+    "measured"
+)
 
 
 def _client(membership: Sequence[MembershipRecord]) -> dict[str, str]:
-    others = f"{_OWN}; what the model gives away of others' was {NOT_MEASURED}"
     return {
-        **dict.fromkeys(("scene", "faces", "words", "identity"), others),
+        **dict.fromkeys(("scene", "faces", "words", "identity"), _OWN),
         "membership": _membership(membership),
         "labels": "by design: the names of the classes, and the answers that it gets",
     }
@@ -102,7 +104,9 @@ def _key_holder(encryption: Encryption, images: dict[str, str]) -> dict[str, str
 def _in_the_dataset(records: Sequence[AttackRecord]) -> str:
     """Whoever holds a candidate photograph asks whether it is in the published dataset."""
     found = [record for record in records if record.attack == "same_picture" and record.scores]
-    return f"measured: whether a candidate is in the dataset: {said(found[0])}" if found else NOT_MEASURED
+    if not found:
+        return NOT_MEASURED
+    return f"measured: whether a candidate is in the dataset, by {found[0].title}: {said(found[0])}"
 
 
 def _membership(membership: Sequence[MembershipRecord]) -> str:
@@ -132,6 +136,14 @@ def _strongest(records: Sequence[AttackRecord], *kinds: str) -> str:
         return NOT_MEASURED
     best = max(found, key=lambda record: (level(record), record.value))
     return f"measured: {best.title}: {said(best)}"
+
+
+def _linked(records: Sequence[AttackRecord]) -> str:
+    """What each found who links: by the photograph itself, or by other encrypted pictures of its subject."""
+    found = [record for record in records if record.kind == LINK and record.scores]
+    found.sort(key=lambda record: (level(record), record.value), reverse=True)
+    told = "; ".join(f"{record.title}: {said(record)}" for record in found)
+    return f"measured: {told}" if told else NOT_MEASURED
 
 
 def _named(records: Sequence[AttackRecord], *words: str) -> str:

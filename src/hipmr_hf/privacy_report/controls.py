@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from ..attacks.base import encrypt_with_truth, grid_shape, split_mosaic
 from ..attacks.jigsaw.pair_scores import fit_weights
 from ..attacks.jigsaw.solver import JigsawAttack
 from ..encryption.random_shuffling import RandomShuffling
+from ..metrics.alike_patches import pairs_of_kinds, share_alike
 from .bench import Effort, described
 from .grade import share
 from .records import plain_json
@@ -185,20 +185,7 @@ def _neighbours(
         result = attack(image, truth)
         pieces = split_mosaic(image, settings.encrypted_patch_size)
         kinds = np.unique(pieces.reshape(len(pieces), -1), axis=0, return_inverse=True)[1].ravel()
-        shares.append(_alike(_pairs(kinds, result.positions, shape), _pairs(kinds, truth, shape)))
+        found, true = (pairs_of_kinds(kinds, cells, shape) for cells in (result.positions, truth))
+        shares.append(share_alike(found, true))
         chance = result.chance["neighbour"]
     return float(np.mean(shares)), chance
-
-
-def _pairs(kinds: np.ndarray, positions: np.ndarray, shape: tuple[int, int]) -> Counter:
-    """Count what stands beside what, by direction."""
-    grid = np.full(shape[0] * shape[1], -1)
-    grid[positions] = kinds
-    grid = grid.reshape(shape)
-    lying = zip(grid[:, :-1].ravel().tolist(), grid[:, 1:].ravel().tolist(), strict=True)
-    standing = zip(grid[:-1].ravel().tolist(), grid[1:].ravel().tolist(), strict=True)
-    return Counter([("right", *pair) for pair in lying] + [("below", *pair) for pair in standing])
-
-
-def _alike(found: Counter, true: Counter) -> float:
-    return (found & true).total() / max(1, true.total())

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .records import CONTROL, GRADIENT, LINK, ORDER, PEOPLE, PICTURE, AttackRecord
+from .records import CONTROL, GRADIENT, LINK, ORDER, PEOPLE, PICTURE, TONES, AttackRecord
 
 if TYPE_CHECKING:
     from .bench import Effort
@@ -26,7 +26,7 @@ THRESHOLDS = {
     f"pictures come at most {PICTURE_BOUNDS[0]:.0%} of the way. Only at full effort, and "
     f"only if at most {SEARCH_LIMITED:.0%} of the searches were cut short.",
     "B": "As A for every attacker that restores the picture; but an encrypted image can be linked to a "
-    "photograph or to its subject, or something is recognised.",
+    "photograph or to its subject, something is recognised, or tones are dealt back.",
     "C": f"At most {ORDER_BOUNDS[0]:.0%} of neighbours or places put back, and pictures at most "
     f"{PICTURE_BOUNDS[1]:.0%} of the way: scraps, hardly an outline.",
     "D": f"At most {ORDER_BOUNDS[1]:.0%} put back, and pictures at most {PICTURE_BOUNDS[2]:.0%} of the way: "
@@ -149,7 +149,7 @@ def grade(records: Sequence[AttackRecord], effort: Effort, *, valid: bool, hard:
         return Grade(
             "C", f"The picture did not come back, but {cut_short[0].title} searched too short to tell."
         )
-    linked = [record for record in records if record.kind in (LINK, PEOPLE) and level(record)]
+    linked = [record for record in records if record.kind in (LINK, PEOPLE, TONES) and level(record)]
     if linked:
         return Grade("B", f"The picture did not come back; {linked[0].title}: {said(linked[0])}.")
     return Grade("A", "No attacker that was tried did better than twice chance.")
@@ -176,7 +176,8 @@ def largest_leak(records: Sequence[AttackRecord]) -> AttackRecord | None:
         >>> largest_leak([found]).attack, largest_leak([])
         ('link', None)
     """
-    found = [record for record in records if record.kind in (ORDER, PICTURE, LINK, PEOPLE) and level(record)]
+    kinds = (ORDER, PICTURE, LINK, PEOPLE, TONES)
+    found = [record for record in records if record.kind in kinds and level(record)]
     return max(found, key=_way, default=None)
 
 
@@ -207,6 +208,9 @@ def said(record: AttackRecord) -> str:
     if record.kind == LINK:
         times = "linked" if level(record) else _NO_MORE
         return f"{figures.format('found first')}, {times}"
+    if record.kind == TONES:
+        more = "more than twice what guessing finds" if level(record) else _NO_MORE
+        return f"{figures.format('of the tones dealt back')}, {more}"
     figures = figures.format(_SHARES.get(record.measure, ""))
     if record.kind == CONTROL:
         return f"{figures}, from {record.knows}"

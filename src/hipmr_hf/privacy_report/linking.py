@@ -1,14 +1,21 @@
-"""Attackers that do not restore the picture: they find it, or its subject, among others."""
+"""Attackers that do not restore the picture: they find it, or its subject, among others.
+
+A subject is looked for in two ways: by the nearest of the encrypted images whose label is known, and by what
+these teach (`attacks.linkage_learned`) where there are several of a label. What finds more is told.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from ..attacks.linkage import LinkageResult, link
+from ..attacks.linkage_learned import LabelledLink, link_labelled
 from ..metrics.retrieval import retrieval_chance, retrieval_scores
+from .grade import share
 from .records import LINK, AttackRecord
 
 if TYPE_CHECKING:
@@ -16,6 +23,9 @@ if TYPE_CHECKING:
 
 _THUMBNAIL = 32
 _MIN_QUERIES = 4
+_MIN_KNOWN = 3  # of a label that is learned, so that two are left where one is kept to choose by
+_MIN_LABELS = 2
+_WORDS = {"textures": "textures", "tones": "tones", "both": "textures and tones"}
 
 
 def same_picture(bench: Bench) -> AttackRecord:
@@ -59,7 +69,7 @@ def same_subject(bench: Bench) -> AttackRecord:
         query_labels=asked,
         gallery_labels=known,
     )
-    return _record(
+    nearest = _record(
         result,
         asked,
         known,
@@ -67,6 +77,46 @@ def same_subject(bench: Bench) -> AttackRecord:
         title="finding the subject or class among encrypted images",
         knows=f"{len(gallery)} encrypted images with labels",
         plain_top1=_plain_top1(bench.candidates[queries], bench.candidates[gallery], asked, known),
+    )
+    learned = _learned(bench, encrypted[queries], encrypted[gallery], asked, known)
+    return _more_of(nearest, learned, learnable=len(_learnable(known)))
+
+
+def _learned(
+    bench: Bench, queries: np.ndarray, gallery: np.ndarray, asked: np.ndarray, known: np.ndarray
+) -> LabelledLink | None:
+    """Learn the labels of which three pictures or more are known; None where those are fewer than two."""
+    several = np.isin(known, _learnable(known))
+    if len(_learnable(known)) < _MIN_LABELS:
+        return None
+    return link_labelled(gallery[several], known[several], queries, asked, encryption=bench.encryption)
+
+
+def _learnable(known: np.ndarray) -> np.ndarray:
+    labels, counts = np.unique(known, return_counts=True)
+    return labels[counts >= _MIN_KNOWN]
+
+
+def _more_of(nearest: AttackRecord, learned: LabelledLink | None, *, learnable: int) -> AttackRecord:
+    """Take what finds more, beside the higher chance of both, and tell what the other one finds."""
+    if learned is None:
+        reason = f"fewer than {_MIN_LABELS} labels have {_MIN_KNOWN} known images or more to learn from"
+        notes = [f"Found by the nearest known image; nothing was learned: {reason}."]
+        return dataclasses.replace(nearest, notes=notes)
+    chance = dict(nearest.chance, top1=max(nearest.chance["top1"], learned.chance))
+    figures = (
+        f"the nearest known image {share(nearest.value)}, what {learnable} labels teach {share(learned.top1)}"
+    )
+    if learned.top1 <= nearest.value:
+        notes = [f"Found by the nearest known image, in the same or more queries; {figures}."]
+        return dataclasses.replace(nearest, chance=chance, notes=notes)
+    return dataclasses.replace(
+        nearest,
+        scores={"top1": learned.found.astype(float)},
+        chance={"top1": chance["top1"]},
+        effort={**nearest.effort, "by": f"learned from {learned.by}"},
+        cpu_seconds=nearest.cpu_seconds + learned.cpu_seconds / len(learned.found),
+        notes=[f"Found by what was learned from {_WORDS[learned.by]} of patches; {figures}."],
     )
 
 

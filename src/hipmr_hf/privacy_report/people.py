@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..encryption.recognisable import size_rule
 from ..recognisers.base import EXTRA, FACE_LIBRARIES, WORD_LIBRARIES, is_there
 from ..recognisers.evidence import Evidence, FaceEvidence, SceneEvidence, WordEvidence
 from .records import ORDER, PEOPLE, PICTURE, AttackRecord
@@ -96,8 +95,7 @@ class PeoplesTerms:
             judge, known = made
             looked = {name: judge(pictures) for name, pictures in versions.items()}
             seconds = time.process_time() - started
-            rule = [] if kind == "scenes" else [size_rule(bench.encryption)]
-            found.append(_record(kind, looked, known, seconds, rule))
+            found.append(_record(kind, looked, known, seconds))
         return found, left_out
 
     def _faces(self, bench: Bench) -> tuple[Judge, int] | str:
@@ -147,9 +145,7 @@ def _versions(bench: Bench, records: Sequence[AttackRecord]) -> dict[str, Sequen
     return versions
 
 
-def _record(
-    kind: str, looked: dict[str, dict[str, Evidence]], known: int, seconds: float, rule: list[str]
-) -> AttackRecord:
+def _record(kind: str, looked: dict[str, dict[str, Evidence]], known: int, seconds: float) -> AttackRecord:
     """Tell the most that any version but the plain one gives away, and beside it every version."""
     made = {name: evidence for name, evidence in looked.items() if name != PLAIN}
     names = list(looked[PLAIN])
@@ -168,5 +164,5 @@ def _record(
             for version in looked
         },
         cpu_seconds=seconds / max(1, looked[PLAIN][names[0]].n * len(looked)),
-        notes=[f"Most was recognised in this: {most}.", *rule],
+        notes=[f"Most was recognised in this: {most}."],
     )

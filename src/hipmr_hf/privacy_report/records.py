@@ -21,6 +21,8 @@ ORDER, PICTURE, LINK, CONTROL, GRADIENT = "order", "picture", "link", "control",
 read it from gradients."""
 PEOPLE = "people"
 """Kind of what is recognised in the pictures of the others: faces, words, scenes."""
+TONES = "tones"
+"""Kind of what deals tones back to their textures; what is drawn by them is a picture."""
 
 NAMES = {
     "neighbour": "neighbours put back (Nc)",
@@ -32,6 +34,8 @@ NAMES = {
     "side": "sides whose best fit is the true one",
     "partner": "best partner truly beside it",
     "distance": "true distance of adjacent pairs, share of random",
+    "dealt_back": "tones dealt back",
+    "tone_distance": "distance of the tones, share of random",
     "likeness": "likeness",
     "ssim_aligned": "SSIM, best shift",
     "psnr_aligned": "PSNR, best shift, dB",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..encryption.recognisable import size_rule
 from .assets import who_can_learn_what
 from .bench import Effort, described
 from .grade import THRESHOLDS, WAY, Grade, largest_leak, level, passed, sentence, withstood
@@ -74,6 +75,11 @@ class SettingsAudit:
         """What was measured on photographs under such settings."""
         return known(self.asked)
 
+    @property
+    def size_rule(self) -> str:
+        """How large faces and letters must be to be recognised, whether or not anybody looked for them."""
+        return size_rule(self.encryption)
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values, without pictures."""
         return {
@@ -87,6 +93,7 @@ class SettingsAudit:
             "largest_leak": self.largest_leak,
             "advice": self.advice,
             "known": self.known,
+            "size_rule": self.size_rule,
             "who_can_do_what": who_can_do_what(self.encryption, self.records),
             "who_can_learn_what": who_can_learn_what(self.encryption, self.records, self.membership),
             "cpu_seconds": self.cpu_seconds,

@@ -18,6 +18,9 @@ _OWN = "others of the owner's images, none of them attacked"
 _LEARNING_SHARE = 0.5
 LEAST_TO_LEARN_FROM = 4
 """Images below which nothing is fitted."""
+TOO_FEW_TO_FIT_ON = (
+    f"fewer than {LEAST_TO_LEARN_FROM} images are left to fit it on; give others (--attacker-images)"
+)
 FITTED_ON = 60
 """Images of another source that attackers are fitted on where none is trained."""
 

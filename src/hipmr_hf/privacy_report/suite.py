@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from . import gradients, linking, solving, trained, turned, untrained
+from . import gradients, linking, solving, tones, trained, turned, untrained
 from .records import AttackRecord
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ ATTACKERS = (
     Attacker("reconstruction", "drawing transformer", trained.reconstruction, trained.cannot_train),
     Attacker("mixing_inversion", "inversion", untrained.mixing_inversion, untrained.cannot_invert),
     Attacker("mixing_decoder", "trained decoder", trained.mixing_decoder, trained.cannot_train_on_mixtures),
+    Attacker("tones", "dealing tones back", tones.tones, tones.cannot_deal_back),
     Attacker(
         "shared_permutation", "many images added up", untrained.shared_permutation, solving.cannot_solve
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..recognisers.evidence import best_turned
 from .learning import cannot_train, train_on
 from .records import ORDER, AttackRecord, record_of
-from .sample import FITTED_ON, LEAST_TO_LEARN_FROM, to_learn_from
+from .sample import FITTED_ON, LEAST_TO_LEARN_FROM, TOO_FEW_TO_FIT_ON, to_learn_from
 from .solving import cannot_solve, perfect_order
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def cannot_fit(bench: Bench) -> str | None:
     if not bench.effort.boosting_trees:
         return f"{bench.effort.name} effort fits no attacker"
     if len(_others(bench)) < LEAST_TO_LEARN_FROM:
-        return (
-            f"fewer than {LEAST_TO_LEARN_FROM} images are left to fit it on; give others (--attacker-images)"
-        )
+        return TOO_FEW_TO_FIT_ON
     return None
 
 

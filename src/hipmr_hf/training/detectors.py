@@ -49,8 +49,8 @@ def build_peyolos(
     Args:
         encryption: settings of the dataset; boxes need MI.
         image_size: (height, width) in pixels of an encrypted image, of which the position grid is made.
-        checkpoint: folder or Hub repository to start from: a PEYOLOS to go on with, or a PEViT, ViT, DeiT or
-            YOLOS for its weights.
+        checkpoint: folder or Hub repository to start from: a PEYOLOS to go on with, or a PEViT, ViT, DeiT,
+            DINOv2 (without registers) or YOLOS for its weights.
         size: "tiny", "small" or "base"; unused with a checkpoint.
         overrides: arguments of `PEYolosConfig`; None means the default, or the checkpoint's own. The default
             patch embedding of a new detector is the one that fits (see `patch_embedding`).

@@ -1,6 +1,7 @@
 """How every training script reads its command line, and how it ends when its user can mend something."""
 
 import difflib
+import gc
 import os
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 import yaml
 from transformers import HfArgumentParser
 
@@ -16,6 +18,8 @@ from ..errors import InputValueError, UserError
 _BAD_INPUT = 2
 # Seconds that other processes leave to the first to speak; the launcher ends them when it has.
 _PATIENCE = 20
+# Seconds in which threads that work for several processes get the interpreter, for the last time.
+_PARTING = 0.5
 
 
 class _Parser(HfArgumentParser):
@@ -81,7 +85,9 @@ def run_script(main: Callable[[], object]) -> None:
     """Run a script; what its user can mend ends it in one line and with exit code 2, not in a traceback.
 
     Of several processes that meet the same error, the first one speaks. One of the others speaks where the
-    first has nothing to say, after some seconds.
+    first has nothing to say, after some seconds. Processes that end well first let go of each other: threads
+    of Gloo may still hold tensors, and want the interpreter once more to drop them; if it shuts down first,
+    the process aborts or hangs, after all its work.
 
     Args:
         main: the script's own.
@@ -93,3 +99,8 @@ def run_script(main: Callable[[], object]) -> None:
             time.sleep(_PATIENCE)
         print(f"{Path(sys.argv[0]).name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(_BAD_INPUT)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        time.sleep(_PARTING)
+        gc.collect()  # what the script built holds the group, in circles too
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -1,10 +1,12 @@
 """The attack on turned patches succeeds on smooth pictures and is at chance on noise."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import smooth_pictures
 
-from hipmr_hf.attacks.base import encrypt_with_truth
+from hipmr_hf.attacks.base import encrypt_with_truth, split_mosaic
 from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned, view_of
 from hipmr_hf.attacks.jigsaw_turned.descriptors import UNIT, restored
 from hipmr_hf.attacks.jigsaw_turned.pair_features import Metric, Patches, pair_features
@@ -35,6 +37,25 @@ def test_turned_patches_of_a_smooth_picture_find_their_neighbours():
     assert result.scores["adjacent"] > 0.4
     assert result.chance["partner"] < 0.08
     assert result.reconstruction.shape == (112, 112, 3)
+
+
+def test_several_models_see_encryptions_of_their_own_and_what_they_say_is_averaged():
+    told = []
+    pictures = [smooth(seed) for seed in range(1, 5)]
+    settings = dataclasses.replace(TURNED, sub_patch_grid=2, shuffle_tones=True)
+
+    attacker = fit_turned(
+        settings, pictures, models=3, progress=lambda share, text: told.append((share, text)), **SEARCH
+    )
+
+    assert [share for share, _ in told] == sorted(share for share, _ in told) and told[-1][0] == 1
+    assert {text[:7] for _, text in told} == {"model 1", "model 2", "model 3"}
+    assert attacker.effort["trees"] == 3 * 2 * SEARCH["trees"] and attacker.effort["pictures"] == 4
+    image = settings(smooth(0))
+    said = [model(split_mosaic(image, settings.encrypted_patch_size)) for model in attacker.models]
+    assert np.abs(said[0] - said[1]).max() > 0.1 and np.abs(said[1] - said[2]).max() > 0.1
+    grid = lay_out(np.mean(said, axis=0), (7, 7), seed=0, steps=SEARCH["steps"], runs=SEARCH["runs"])
+    np.testing.assert_array_equal(attacker(image).positions[grid.ravel()], np.arange(49))
 
 
 def test_noise_stays_at_chance():
@@ -105,3 +126,5 @@ def test_settings_without_a_puzzle_are_refused():
         fit_turned(MixingUp(image_size=64), [smooth(0, 64)] * 2)
     with pytest.raises(InputValueError, match="plain: got 1"):
         fit_turned(TURNED, [smooth(0)])
+    with pytest.raises(InputValueError, match="models: got 0"):
+        fit_turned(TURNED, [smooth(0)] * 2, models=0)

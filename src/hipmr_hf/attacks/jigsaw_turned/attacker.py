@@ -37,22 +37,24 @@ class TurnedAttacker:
 
     Args:
         encryption: the settings under attack.
-        model: scores pairs.
+        models: score pairs; what they say is averaged.
         steps: annealing moves of a run and patch.
         runs: of annealing.
         seed: of the search.
     """
 
     encryption: RandomShuffling
-    model: PairModel
+    models: tuple[PairModel, ...]
     steps: int = 2000
     runs: int = 2
     seed: int = 0
 
     @property
     def effort(self) -> dict[str, Any]:
-        """What fitting took."""
-        return self.model.effort
+        """What fitting took: pictures, trees and cpu_seconds, of all models together but for the pictures."""
+        efforts = [model.effort for model in self.models]
+        summed = {name: sum(effort[name] for effort in efforts) for name in ("trees", "cpu_seconds")}
+        return {**efforts[0], **summed}
 
     def __call__(self, encrypted: np.ndarray, truth: np.ndarray | None = None) -> TurnedResult:
         """Attack one image.
@@ -69,7 +71,7 @@ class TurnedAttacker:
             split_mosaic(encrypted, self.encryption.encrypted_patch_size),
             grid_shape(self.encryption),
         )
-        scores = self.model(pieces)
+        scores = np.mean([model(pieces) for model in self.models], axis=0)
         grid = lay_out(scores, shape, steps=self.steps, seed=self.seed, runs=self.runs)
         positions = np.empty(len(pieces), np.int64)
         cells = np.flatnonzero(grid.ravel() >= 0)
@@ -97,6 +99,7 @@ def fit_turned(
     plain: Iterable[np.ndarray],
     *,
     trees: int = 200,
+    models: int = 1,
     learned: Learned | None = None,
     seed: int = 0,
     progress: Callable[[float, str], None] = lambda share, text: None,
@@ -109,6 +112,7 @@ def fit_turned(
         plain: uint8 (height, width, 3), prepared as the encryption prepares pictures; a hundred crops are
             better than ten.
         trees: boosting rounds.
+        models: boosted one after another, each on orders and turns of its own; their scores are averaged.
         learned: a network's scores of pairs, from `train_turned_pairs` on other pictures: one feature more.
         seed: of fitting and search; orders and turns are always drawn afresh.
         progress: called with the share of the fitting that is done, and a few words.
@@ -116,7 +120,7 @@ def fit_turned(
 
     Raises:
         InputTypeError: settings that leave patches in their places.
-        InputValueError: fewer than two pictures, or encrypted patches of one pixel.
+        InputValueError: fewer than two pictures, no models, or encrypted patches of one pixel.
 
     Example:
         >>> from hipmr_hf import RandomShuffling
@@ -132,12 +136,21 @@ def fit_turned(
         raise InputValueError(
             "encryption: its encrypted patches are 1 pixel wide, expected 2 or more: a border needs two."
         )
-    puzzles = [_puzzle(encryption, picture) for picture in plain]
-    if len(puzzles) < 2:
-        raise InputValueError(f"plain: got {len(puzzles)} pictures, expected 2 or more to learn from.")
-    options = {"trees": trees, "learned": learned, "seed": seed, "progress": progress}
-    model = fit_pair_model(puzzles, view_of(encryption), **options)
-    return TurnedAttacker(encryption, model, seed=seed, **search)
+    if models < 1:
+        raise InputValueError(f"models: got {models}, expected 1 or more.")
+    pictures = list(plain)
+    if len(pictures) < 2:
+        raise InputValueError(f"plain: got {len(pictures)} pictures, expected 2 or more to learn from.")
+
+    def fitted(number: int) -> PairModel:
+        def told(share: float, text: str) -> None:
+            progress((number + share) / models, text if models == 1 else f"model {number + 1}: {text}")
+
+        puzzles = [_puzzle(encryption, picture) for picture in pictures]
+        options = {"trees": trees, "learned": learned, "seed": seed + number, "progress": told}
+        return fit_pair_model(puzzles, view_of(encryption), **options)
+
+    return TurnedAttacker(encryption, tuple(fitted(number) for number in range(models)), seed=seed, **search)
 
 
 def _puzzle(encryption: RandomShuffling, picture: np.ndarray) -> Puzzle:
