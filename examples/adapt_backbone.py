@@ -175,7 +175,6 @@ def main(args: Arguments) -> dict[str, float]:
         student.pevit = accelerator.unwrap_model(backbone)
         save(args, student, student_processor, encryption, metrics)
     accelerator.print(json.dumps(metrics))
-    accelerator.end_training()
     return metrics
 
 

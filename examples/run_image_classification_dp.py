@@ -279,7 +279,6 @@ def main(args: Arguments) -> dict[str, float]:
     )
     save(args, model.eval(), processor, encryption, metrics, privacy, len(evaluation))
     accelerator.print(json.dumps(metrics))
-    accelerator.end_training()
     return metrics
 
 

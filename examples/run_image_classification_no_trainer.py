@@ -260,7 +260,6 @@ def main(args: Arguments) -> dict[str, float]:
     if accelerator.is_main_process:
         save(args, final, processor, encryption, metrics)
     accelerator.print(json.dumps(metrics))
-    accelerator.end_training()  # without it, a run of several processes may abort at exit
     return metrics
 
 

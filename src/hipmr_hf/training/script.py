@@ -1,5 +1,6 @@
 """How every training script reads its command line, and how it ends when its user can mend something."""
 
+import atexit
 import difflib
 import gc
 import os
@@ -85,9 +86,10 @@ def run_script(main: Callable[[], object]) -> None:
     """Run a script; what its user can mend ends it in one line and with exit code 2, not in a traceback.
 
     Of several processes that meet the same error, the first one speaks. One of the others speaks where the
-    first has nothing to say, after some seconds. Processes that end well first let go of each other: threads
-    of Gloo may still hold tensors, and want the interpreter once more to drop them; if it shuts down first,
-    the process aborts or hangs, after all its work.
+    first has nothing to say, after some seconds. Processes that end well first let go of each other, and then
+    leave without shutting the interpreter down: threads of Gloo may still hold tensors, and want it once more
+    to drop them; if it shuts down first, the process aborts or hangs, after all its work. Scripts leave that
+    to this function, and do not end the group themselves.
 
     Args:
         main: the script's own.
@@ -99,8 +101,19 @@ def run_script(main: Callable[[], object]) -> None:
             time.sleep(_PATIENCE)
         print(f"{Path(sys.argv[0]).name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(_BAD_INPUT)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    together = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if together:
         time.sleep(_PARTING)
         gc.collect()  # what the script built holds the group, in circles too
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+    if together:
+        _leave()
+
+
+def _leave() -> NoReturn:
+    """End this process at once, after what was registered for its end."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
