@@ -7,7 +7,8 @@ from another tile, or, where patches keep their places, where each stands; then 
 few labelled ones, beside one that starts from nothing, with the same number of steps for both. Writes
 `benchmarks/results/pretraining.json` as results come (a started table is gone on with), and the table in
 docs/results.md. Settings: the preset "classification", and mixing-up. About 10 minutes of one core. With
-`--validation` a tenth of the training tiles is evaluated on, and not trained on; the table has none of that.
+`--validation` a tenth of the training tiles is evaluated on, and not trained on; so the rate of the training
+with labels was chosen, `--learning_rates 5e-4 1e-3 2e-3`, for every start alike.
 """
 
 import argparse
@@ -38,7 +39,9 @@ SETTINGS: dict[str, Encryption] = {
     "MI": mixing(image_size=64, patch_size=8),
 }
 TASKS = {"nothing": None, "foreign patches told": "foreign", "places told": "places"}
-KEY = ("setting", "start", "labels", "seed", "evaluated_on")
+FIT = {"rs": (None, "foreign"), "mi": (None, "places")}  # where order is gone, and where it stands
+PLACE = ("setting", "labels", "steps", "start")
+KEY = (*PLACE, "seed", "evaluated_on", "learning_rate")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,7 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--pretraining_epochs", type=int, default=6)
     parser.add_argument("--steps", type=int, default=200, help="of training with labels")
-    parser.add_argument("--learning_rate", type=float, default=1e-3)
+    parser.add_argument("--learning_rates", type=float, nargs="+", default=[1e-3], help="with labels")
+    parser.add_argument("--pretraining_rate", type=float, default=1e-3)
     parser.add_argument("--validation", action="store_true", help="evaluate on a tenth of the training tiles")
     return parser.parse_args()
 
@@ -119,7 +123,7 @@ def pretrained(args: argparse.Namespace, name: str, task: str, seed: int, rows, 
         curve = train(
             model,
             args.pretraining_epochs * (len(rows) // BATCH),
-            args.learning_rate,
+            args.pretraining_rate,
             lambda model: model(pixels(rows[torch.randint(len(rows), (BATCH,))])).loss,
             lambda model: told(model, test),
         )
@@ -140,11 +144,12 @@ def run(args: argparse.Namespace, name: str, seed: int) -> None:
     done = {tuple(one[part] for part in KEY) for one in load_results(args.results)}
     evaluated_on = "validation" if args.validation else "test"
     todo = [
-        (start, count)
+        (start, count, rate)
         for start in args.starts
         for count in args.labels
-        if (name, start, count, seed, evaluated_on) not in done
-        and (TASKS[start] != "places" or SETTINGS[name].strategy == "mi")
+        for rate in args.learning_rates
+        if (name, count, args.steps, start, seed, evaluated_on, rate) not in done
+        and TASKS[start] in FIT[SETTINGS[name].strategy]
     ]
     if not todo:
         return
@@ -154,7 +159,7 @@ def run(args: argparse.Namespace, name: str, seed: int) -> None:
     else:
         test, test_labels = encrypted(SETTINGS[name], args, "test_1500", args.tests)
     config = pevit_config_for(SETTINGS[name], "tiny", **_sizes(name), num_labels=CLASSES)
-    for start, count in todo:
+    for start, count, rate in todo:
         weights, about, task = None, {}, TASKS[start]
         if task is not None:
             weights, about = pretrained(args, name, task, seed, rows, test)
@@ -170,12 +175,11 @@ def run(args: argparse.Namespace, name: str, seed: int) -> None:
             return torch.nn.functional.cross_entropy(logits, labels[batch], label_smoothing=0.1)
 
         started = time.process_time()
-        curve = train(
-            model, args.steps, args.learning_rate, loss_of, lambda model: accuracy(model, test, test_labels)
-        )
+        curve = train(model, args.steps, rate, loss_of, lambda model: accuracy(model, test, test_labels))
         result = {"setting": name, "start": start, "labels": count, "seed": seed, "accuracy": curve[-1]}
         result |= {
             "evaluated_on": evaluated_on,
+            "learning_rate": rate,
             "curve": curve,
             "steps": args.steps,
             "tiles": args.tiles,
@@ -190,19 +194,19 @@ def run(args: argparse.Namespace, name: str, seed: int) -> None:
 def rendered(results: list[dict]) -> str:
     """Render the mean and the spread over the seeds that were trained."""
     rows, results = [], [one for one in results if one["evaluated_on"] == "test"]
-    for name, count in sorted({(one["setting"], one["labels"]) for one in results}, reverse=True):
-        for start in TASKS:
-            runs = [one for one in results if tuple(one[part] for part in KEY[:3]) == (name, start, count)]
-            if runs:
-                scores = mean_and_deviation([100 * one["accuracy"] for one in runs], 1)
-                gained = np.mean([100 * (one["curve"][-1] - one["curve"][0]) for one in runs])
-                told = [100 * one["pretraining"]["told"][-1] for one in runs if one["pretraining"]]
-                seconds = round(float(np.mean([one["cpu_seconds"] for one in runs])))
-                cells = [mean_and_deviation(told, 0) if told else "", scores, f"{gained:+.1f}"]
-                rows.append([name, count, start, *cells, len(runs), seconds])
+    order = list(TASKS)
+    places = {tuple(one[part] for part in PLACE) for one in results}
+    for place in sorted(places, key=lambda at: (at[0] == "MI", *at[1:3], order.index(at[3]))):
+        runs = [one for one in results if tuple(one[part] for part in PLACE) == place]
+        scores = mean_and_deviation([100 * one["accuracy"] for one in runs], 1)
+        gained = np.mean([100 * (one["curve"][-1] - one["curve"][0]) for one in runs])
+        told = [100 * one["pretraining"]["told"][-1] for one in runs if one["pretraining"]]
+        seconds = round(float(np.mean([one["cpu_seconds"] for one in runs])))
+        cells = [mean_and_deviation(told, 0) if told else "", scores, f"{gained:+.1f}"]
+        rows.append([*place, *cells, len(runs), seconds])
     if not rows:
         return "No row is stored yet."
-    heads = ["pictures", "labelled tiles", "starts from", "told, %", "test accuracy, %"]
+    heads = ["pictures", "labelled tiles", "labelled steps", "starts from", "told, %", "test accuracy, %"]
     return table([*heads, "gained in last third", "seeds", "CPU s"], rows)
 
 
