@@ -71,12 +71,12 @@ def figures(records: list[dict]) -> list[dict]:
     ]
 
 
-def rendered(records: list[dict]) -> str:
-    """A row for each cell and attack; ± is the standard deviation over targets."""
+def rendered(results: dict) -> str:
+    """A row for each cell and attack, ± the standard deviation over targets; then how rates were chosen."""
     heads = ["encryption", "training", "test accuracy, %", "on members, %", "candidates", "LiRA", "AUC"]
     heads += ["found at 1 % false positives", "at .1 %"]
     rows = []
-    for one in records:
+    for one in results["records"]:
         epsilon = one["epsilon"]
         rows.append(
             [
@@ -92,4 +92,17 @@ def rendered(records: list[dict]) -> str:
             ]
         )
     chance = ["chance", "", 10.0, "", "", "", "0.500", "0.010", "0.001"]
-    return table(heads, [*rows, chance])
+    parts = [table(heads, [*rows, chance])]
+    if results["validation"]:
+        parts += ["Accuracy on validation tiles, %, by the highest rate, means of two models:"]
+        parts += [_validation(results["validation"])]
+    return "\n\n".join(parts)
+
+
+def _validation(tried: list[dict]) -> str:
+    rates = sorted({one["learning_rate"] for one in tried})
+    rows: dict[tuple, list] = {}
+    for one in sorted(tried, key=lambda one: one["learning_rate"]):
+        row = rows.setdefault((one["setting"], one["privacy"]), [])
+        row.append(f"{100 * np.mean(one['accuracy']):.1f}")
+    return table(["encryption", "training", *map(str, rates)], [[*key, *row] for key, row in rows.items()])

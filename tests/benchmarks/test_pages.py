@@ -59,7 +59,7 @@ SCRIPTS = sorted(
         (digit_masks, None),
         (bccd_masks, None),
         (jigsaw, "settings"),
-        (membership_table, "records"),
+        (membership_table, None),
         (linkage_table, None),
         (recognisers_table, None),
         (turned, "runs"),
