@@ -139,7 +139,7 @@ def main(args: Arguments) -> dict[str, float]:
     set_seed(args.seed)
     encryption, student, student_processor, teacher, teacher_processor, size = build_models(args)
     if args.gradient_checkpointing:
-        student.gradient_checkpointing_enable()
+        student.activation_checkpointing_enable()
     images = sample_pictures([args.pictures], args.max_pictures, seed=args.seed).images
     teacher = teacher.to(accelerator.device)
     with accelerator.split_between_processes(images) as share:
