@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.attacks import presets
+from benchmarks.attacks import presets, presets_order
 from benchmarks.harness import pages
 from benchmarks.harness.results_file import load_results, stored
 from hipmr_hf import Encryption, MixingUp, RandomShuffling
@@ -62,11 +62,11 @@ def test_the_worst_of_the_attackers_that_turn_pieces_is_told():
 
     name = "RS+MI, interval 8, symmetries, tones apart"
     runs = [run(name, 0.051), run(name, 0.058), run(name, 0.04), run("RS+MI", 0.2)]
-    found = presets.turned({"command": "python some.py", "runs": runs}, "adjacent")
+    found = presets_order.turned({"command": "python some.py", "runs": runs}, "adjacent")
     assert list(found) == ["classification"]
     figure = preset_figures.Figure(**found["classification"])
     assert figure.told() == ".06 (chance .019; 12 photographs of 224 pixels; python some.py)"
-    assert presets.turned({}, "adjacent") == {}
+    assert presets_order.turned({}, "adjacent") == {}
 
 
 def test_one_face_of_eight_is_told_to_be_the_same_portrait_wherever_just_one_is():
@@ -101,7 +101,7 @@ def test_no_stored_attacker_that_turns_pieces_found_more_than_is_told(measure):
     compared = set()
     for mark in ("turned", "whole"):
         for run in load_results(stored(mark))["runs"]:
-            preset = presets.TURNED_ROWS.get(run["setting"])
+            preset = presets_order.TURNED_ROWS.get(run["setting"])
             if preset is not None:
                 found = sum(image[measure] for image in run["images"]) / len(run["images"])
                 assert found <= preset_figures.figures_of(preset)[measure].value + 1e-9, (mark, preset)
