@@ -54,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--pretraining_epochs", type=int, default=6)
     parser.add_argument("--steps", type=int, default=200, help="of training with labels")
-    parser.add_argument("--learning_rates", type=float, nargs="+", default=[1e-3], help="with labels")
+    parser.add_argument("--learning_rates", type=float, nargs="+", default=[2e-3], help="with labels")
     parser.add_argument("--pretraining_rate", type=float, default=1e-3)
     parser.add_argument("--validation", action="store_true", help="evaluate on a tenth of the training tiles")
     return parser.parse_args()
