@@ -17,6 +17,7 @@ only; no face is shown.
 import argparse
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,10 +41,10 @@ from hipmr_hf.encryption.preset_table import PRESETS
 from hipmr_hf.recognisers.evidence import Evidence
 from hipmr_hf.recognisers.faces import FaceDescriber, FaceFinder
 
-MARK = "photographed_faces"
+MARK, AS_IT_IS = "photographed_faces", "as it is"
 COMMAND = "python benchmarks/attacks/photographed_faces.py"
-NOBODY, SOLVED_NOBODY = 24, 8
-"""Photographs without a face: looked at as encrypted, and put together."""
+KINDS, NOBODY = ("near", "whole", "nobody"), 24
+"""What is looked at, and how many photographs without a face; attackers do not put those together."""
 COLUMNS = {
     ("near", "at_its_place"): "near: found at its place",
     ("near", "anywhere"): "near: found anywhere",
@@ -56,7 +57,9 @@ COLUMNS = {
 
 
 def parse_arguments() -> argparse.Namespace:
-    return script_parser(__doc__, results=MARK, only="presets", report="render docs/attacks.md").parse_args()
+    parser = script_parser(__doc__, results=MARK, only="presets", report="render docs/attacks.md")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS, help="default all")
+    return parser.parse_args()
 
 
 class Seen(NamedTuple):
@@ -66,11 +69,9 @@ class Seen(NamedTuple):
     finder: FaceFinder
     judges: dict[str, PhotographedEvidence]
 
-    def plain(self, kind: str, source: str) -> Pictures:
-        """The plain pictures of this kind; attackers put fewer together of those that show nobody."""
-        if kind == "nobody":
-            return self.people.nobody[: NOBODY if source in (PLAIN, "as it is") else SOLVED_NOBODY]
-        return getattr(self.people, kind).pictures
+    def plain(self, kind: str) -> Pictures:
+        """The plain pictures of this kind."""
+        return self.people.nobody[:NOBODY] if kind == "nobody" else getattr(self.people, kind).pictures
 
     def judge(self, kind: str, pictures: Pictures) -> dict[str, Evidence]:
         """What is found in versions of them."""
@@ -91,7 +92,9 @@ def measure(args: argparse.Namespace) -> None:
     for preset, source in [(None, PLAIN), *((preset, source) for source in SOURCES for preset in PRESETS)]:
         if args.only and preset is not None and preset not in args.only:
             continue
-        for kind in (*kinds, "nobody"):
+        for kind in args.kinds:
+            if kind == "nobody" and source not in (PLAIN, AS_IT_IS):
+                continue
             results = load_results(args.results)
             looked = results.get("looked", [])
             if (preset, source, kind) not in {(one["preset"], one["source"], one["kind"]) for one in looked}:
@@ -106,7 +109,7 @@ def about(plain: Photographed) -> dict:
 
 
 def look(preset: str | None, source: str, kind: str, seen: Seen) -> list[dict]:
-    started, plain = time.process_time(), seen.plain(kind, source)
+    started, plain = time.process_time(), seen.plain(kind)
     made = plain
     if preset is not None:
         made = SOURCES[source](Encryption.from_preset(preset), plain, seen.people)
@@ -138,13 +141,12 @@ def rendered(results: dict) -> str:
     }
     if not found:
         return "Not measured yet."
-    pictures = list(dict.fromkeys((preset, source) for preset, source, _, _ in found))
-    presets = list(dict.fromkeys(preset for preset, _ in pictures))
     rows = []
-    for preset, source in sorted(pictures, key=lambda one: presets.index(one[0])):
+    for preset, source in product([None, *PRESETS], [PLAIN, *SOURCES]):
         cells = [found.get((preset, source, *column)) for column in COLUMNS]
-        shown = [counted(cell["values"]) if cell else "-" for cell in cells]
-        rows.append([f"`{preset}`" if preset else "", source, *shown])
+        if any(cells):
+            shown = [counted(cell["values"]) if cell else "-" for cell in cells]
+            rows.append([f"`{preset}`" if preset else "", source, *shown])
     chance = [max(one["chance"] for key, one in found.items() if key[2:] == column) for column in COLUMNS]
     shown = [
         f"{one:.3f}" if column[0] != "nobody" else "" for column, one in zip(COLUMNS, chance, strict=True)
