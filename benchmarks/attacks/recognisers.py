@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -52,6 +52,14 @@ FITTED_ON, TREES = 8, 50
 DECODER_SECONDS = 300.0
 """Of a processor, in which a decoder is trained for each preset."""
 Pictures = list[np.ndarray]
+
+
+class Others(Protocol):
+    """Whatever has pictures that are not under attack."""
+
+    def to_fit_on(self) -> Pictures:
+        """What attackers are fitted on."""
+        ...
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -115,11 +123,11 @@ def face_evidence(
     return FaceEvidence(plain, finder, describer, people=people, gallery=gallery, gallery_people=known)
 
 
-def as_it_is(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures:
+def as_it_is(encryption: Encryption, plain: Pictures, sets: Others) -> Pictures:
     return list(encryption.encrypt_batch(np.stack(plain)))
 
 
-def solved(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
+def solved(encryption: Encryption, plain: Pictures, sets: Others) -> Pictures | None:
     from hipmr_hf.attacks.jigsaw.solver import JigsawAttack
 
     if encryption.strategy != "rs":
@@ -128,7 +136,7 @@ def solved(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | No
     return [attack(image).reconstruction for image in as_it_is(encryption, plain, sets)]
 
 
-def inverted(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
+def inverted(encryption: Encryption, plain: Pictures, sets: Others) -> Pictures | None:
     from hipmr_hf.attacks.mixing.inversion import invert_mixing
 
     changed = encryption.sub_patch_symmetries or encryption.patch_normalization or encryption.shuffle_tones
@@ -138,7 +146,7 @@ def inverted(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | 
     return [invert_mixing(image, encryption, steps=60).reconstruction for image in images]
 
 
-def decoded(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
+def decoded(encryption: Encryption, plain: Pictures, sets: Others) -> Pictures | None:
     from hipmr_hf.attacks.mixing.decoder import train_mixing_decoder
     from hipmr_hf.attacks.trained.training_crops import TrainingCrops
 
@@ -154,7 +162,7 @@ def decoded(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | N
 _FITTED: dict[tuple[str, Encryption], Any] = {}
 
 
-def turned(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
+def turned(encryption: Encryption, plain: Pictures, sets: Others) -> Pictures | None:
     from hipmr_hf.attacks.jigsaw_turned.attacker import fit_turned
 
     if encryption.strategy != "rs" or not encryption.sub_patch_symmetries:
@@ -162,7 +170,7 @@ def turned(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | No
     return put_together(fit_turned, encryption, plain, sets, trees=TREES)
 
 
-def whole(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | None:
+def whole(encryption: Encryption, plain: Pictures, sets: Others) -> Pictures | None:
     from hipmr_hf.attacks.jigsaw_whole.attacker import cannot_be_whole, fit_whole
 
     if cannot_be_whole(encryption) is not None:
@@ -171,7 +179,7 @@ def whole(encryption: Encryption, plain: Pictures, sets: Sets) -> Pictures | Non
 
 
 def put_together(
-    fit: Callable, encryption: Encryption, plain: Pictures, sets: Sets, **options: int
+    fit: Callable, encryption: Encryption, plain: Pictures, sets: Others, **options: int
 ) -> Pictures:
     """Attack pictures by what was fitted on others, once, and turn what comes out the way up."""
     key = (fit.__name__, encryption)
@@ -181,7 +189,7 @@ def put_together(
     return [best_turned(*both) for both in zip(found, plain, strict=True)]
 
 
-SOURCES: dict[str, Callable[[Encryption, Pictures, Sets], Pictures | None]] = {
+SOURCES: dict[str, Callable[[Encryption, Pictures, Others], Pictures | None]] = {
     "as it is": as_it_is,
     "jigsaw solver": solved,
     "inversion": inverted,

@@ -30,6 +30,7 @@ PAGES = {
     "membership": "docs/attacks.md",
     "turned": "docs/attacks.md",
     "recognisers": "docs/attacks.md",
+    "photographed_faces": "docs/attacks.md",
     "whole": "docs/attacks.md",
     "kinds": "docs/attacks.md",
     "linkage": "docs/linkage.md",
