@@ -41,6 +41,7 @@ from hipmr_hf.training.private import OneRowAPicture, PrivacyBudget, PrivateTrai
 SIZE = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 192}
 CLASSES, FRESH, BATCH = 10, 2, 50
 VALIDATED = 2  # models with each rate
+TRAININGS = {"none": False, "DP-SGD": True}
 COMMON = {"image_size": 48, "patch_size": 8}
 ENCRYPTIONS: dict[str, Encryption] = {
     "RS": RandomShuffling(**COMMON),
@@ -74,6 +75,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--delta", type=float, default=1e-4)
     parser.add_argument("--learning_rate", type=float, default=2e-3)
     parser.add_argument("--private_learning_rate", type=float, default=2e-3)
+    parser.add_argument("--trainings", nargs="+", choices=TRAININGS, default=list(TRAININGS))
     parser.add_argument("--validation", type=float, nargs="+", help="learning rates to choose from")
     return parser.parse_args()
 
@@ -181,7 +183,8 @@ def train_all(args: argparse.Namespace) -> None:
     members = training_sets(args.models, args.pool)
     chosen = {name: one for name, one in ENCRYPTIONS.items() if not args.only or name in args.only}
     pools = {name: encrypted_pool(encryption, args) for name, encryption in chosen.items()}
-    for private in (False, True):
+    for training in args.trainings:
+        private = TRAININGS[training]
         for name, pool in pools.items():
             for number in range(args.models):
                 path = run_path(args, name, private, number)
@@ -194,14 +197,15 @@ def validate(args: argparse.Namespace) -> list[dict]:
     members, found = training_sets(args.models, args.pool), []
     for name, encryption in ENCRYPTIONS.items():
         pool = encrypted_pool(encryption, args)
-        for private, rate in itertools.product((False, True), args.validation):
+        for training, rate in itertools.product(args.trainings, args.validation):
+            private = TRAININGS[training]
             args.learning_rate = args.private_learning_rate = rate
             accuracies = []
             for number in range(VALIDATED):
                 model, _ = trained(name, number, private, pool, members[number], args)
                 right = logits_of(model, pool.test).argmax(1) == pool.test_labels
                 accuracies.append(round(float(right.mean()), 4))
-            about = {"setting": name, "privacy": "DP-SGD" if private else "none", "learning_rate": rate}
+            about = {"setting": name, "privacy": training, "learning_rate": rate}
             found.append(about | {"accuracy": accuracies})
             print(found[-1], flush=True)
     return found
@@ -217,9 +221,9 @@ def measure(args: argparse.Namespace) -> list[dict]:
     known = load_results(args.results, "records") if args.results.exists() else []
     records = []
     for name in ENCRYPTIONS:
-        for private in (False, True):
+        for training, private in TRAININGS.items():
             paths = [run_path(args, name, private, number) for number in range(args.models)]
-            about = {"setting": name, "privacy": "DP-SGD" if private else "none"}
+            about = {"setting": name, "privacy": training}
             if all(path.exists() for path in paths):
                 records += scored(paths, about)
             else:
@@ -231,7 +235,7 @@ def main() -> None:
     args = parse_arguments()
     known = load_results(args.results) if args.results.exists() else {"records": [], "validation": []}
     if args.validation:
-        save_results(args.results, {**known, "validation": validate(args)})
+        save_results(args.results, {**known, "validation": [*known["validation"], *validate(args)]})
     elif not args.report:
         train_all(args)
         told = {name: value for name, value in vars(args).items() if isinstance(value, (int, float))}

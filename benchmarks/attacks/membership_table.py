@@ -101,8 +101,9 @@ def rendered(results: dict) -> str:
 
 def _validation(tried: list[dict]) -> str:
     rates = sorted({one["learning_rate"] for one in tried})
-    rows: dict[tuple, list] = {}
-    for one in sorted(tried, key=lambda one: one["learning_rate"]):
-        row = rows.setdefault((one["setting"], one["privacy"]), [])
-        row.append(f"{100 * np.mean(one['accuracy']):.1f}")
-    return table(["encryption", "training", *map(str, rates)], [[*key, *row] for key, row in rows.items()])
+    found: dict[tuple, dict[float, str]] = {}
+    for one in tried:
+        row = found.setdefault((one["setting"], one["privacy"]), {})
+        row[one["learning_rate"]] = f"{100 * np.mean(one['accuracy']):.1f}"
+    rows = [[*cell, *(row.get(rate, "-") for rate in rates)] for cell, row in found.items()]
+    return table(["encryption", "training", *map(str, rates)], rows)
