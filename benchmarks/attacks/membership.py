@@ -74,7 +74,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epsilon", type=float, default=8.0)
     parser.add_argument("--delta", type=float, default=1e-4)
     parser.add_argument("--learning_rate", type=float, default=2e-3)
-    parser.add_argument("--private_learning_rate", type=float, default=2e-3)
+    parser.add_argument("--private_learning_rate", type=float, default=1.6e-2)
     parser.add_argument("--trainings", nargs="+", choices=TRAININGS, default=list(TRAININGS))
     parser.add_argument("--validation", type=float, nargs="+", help="learning rates to choose from")
     return parser.parse_args()
