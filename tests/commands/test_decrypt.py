@@ -186,7 +186,7 @@ def test_pages_that_cannot_be_read_are_bad_input(encrypted, tmp_path, key, capsy
 # Rests of a run that was killed
 
 SLOW = """
-import sys, time
+import signal, sys, time
 import hipmr_hf.dataset.decrypt as module
 from hipmr_hf.cli import main
 
@@ -199,6 +199,7 @@ def slow(image, nonce, encryption, key, place):
         time.sleep(60)
     return plain
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs beside it without
 module._decrypt, module._BATCH_ROWS = slow, 1
 sys.exit(main(sys.argv[1:]))
 """
