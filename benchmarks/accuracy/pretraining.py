@@ -6,9 +6,9 @@ A PEViT (`PEViTForPreTraining`) first tells, on encrypted tiles and without a la
 from another tile, or, where patches keep their places, where each stands; then it learns the classes from a
 few labelled ones, beside one that starts from nothing, with the same number of steps for both. Writes
 `benchmarks/results/pretraining.json` as results come (a started table is gone on with), and the table in
-docs/results.md. Settings: the preset "classification", and mixing-up. About 10 minutes of one core. With
-`--validation` a tenth of the training tiles is evaluated on, and not trained on; so the rate of the training
-with labels was chosen, `--learning_rates 5e-4 1e-3 2e-3`, for every start alike.
+docs/results.md. Settings: the preset "classification", and mixing-up. About 12 minutes of one core a seed.
+With `--validation` a tenth of the training tiles is evaluated on, and not trained on; so the rate of the
+training with labels was chosen, `--learning_rates 5e-4 1e-3 2e-3`, for every start alike.
 """
 
 import argparse

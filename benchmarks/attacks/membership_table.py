@@ -94,16 +94,19 @@ def rendered(results: dict) -> str:
     chance = ["chance", "", 10.0, "", "", "", "0.500", "0.010", "0.001"]
     parts = [table(heads, [*rows, chance])]
     if results["validation"]:
-        parts += ["Accuracy on validation tiles, %, by the highest rate, means of two models:"]
-        parts += [_validation(results["validation"])]
+        told = "Accuracy on validation tiles, %, by the highest rate; means of two models or, tried twice, four:"
+        parts += [told, _validation(results["validation"])]
     return "\n\n".join(parts)
 
 
 def _validation(tried: list[dict]) -> str:
     rates = sorted({one["learning_rate"] for one in tried})
-    found: dict[tuple, dict[float, str]] = {}
+    found: dict[tuple, dict[float, list[float]]] = {}
     for one in tried:
-        row = found.setdefault((one["setting"], one["privacy"]), {})
-        row[one["learning_rate"]] = f"{100 * np.mean(one['accuracy']):.1f}"
-    rows = [[*cell, *(row.get(rate, "-") for rate in rates)] for cell, row in found.items()]
+        row = found.setdefault((one["setting"], one["privacy"]), {rate: [] for rate in rates})
+        row[one["learning_rate"]] += one["accuracy"]
+    rows = [
+        [*cell, *(f"{100 * np.mean(told):.1f}" if told else "-" for told in row.values())]
+        for cell, row in found.items()
+    ]
     return table(["encryption", "training", *map(str, rates)], rows)
