@@ -94,7 +94,9 @@ def rendered(results: dict) -> str:
     chance = ["chance", "", 10.0, "", "", "", "0.500", "0.010", "0.001"]
     parts = [table(heads, [*rows, chance])]
     if results["validation"]:
-        told = "Accuracy on validation tiles, %, by the highest rate; means of two models or, tried twice, four:"
+        told = (
+            "Accuracy on validation tiles, %, by the highest rate; means of two models (tried twice: four):"
+        )
         parts += [told, _validation(results["validation"])]
     return "\n\n".join(parts)
 
